@@ -1,0 +1,1 @@
+"""JUDGEMENTS: checks, evaluations, records, signatures, permissions, stops, audit."""

@@ -1,0 +1,1 @@
+"""Pure rules about judgements: no Django, no clock, no I/O."""

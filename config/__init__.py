@@ -1,0 +1,1 @@
+"""Composition root: settings, urls, ASGI and Celery wiring. Holds no rule."""

@@ -1,0 +1,1 @@
+"""The shared kernel: errors, states, events, clock, digests, storage. Imports no room."""

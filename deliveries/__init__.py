@@ -1,0 +1,1 @@
+"""WORK: compositions and delivery jobs; the top room."""

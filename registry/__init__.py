@@ -1,0 +1,1 @@
+"""FACTS: adapters, versions, blobs, aliases, base models."""

@@ -1,0 +1,1 @@
+"""INTENT and OBSERVATION: nodes, replicas, deployments, rollouts, the gateway."""
