@@ -1,0 +1,141 @@
+"""The header of a safetensors file, read strictly: nothing between, beside or beyond its tensors."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from config.core.errors import DomainError, ErrorKind
+
+MAX_HEADER_BYTES = 100_000_000
+DTYPE_BYTES: Mapping[str, int] = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
+    "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "C64": 8,
+}  # fmt: skip
+
+
+class HeaderInvalid(DomainError):
+    """The file is not a sound safetensors file."""
+
+    code = "safetensors-invalid"
+    title = "The weights file is not a sound safetensors file"
+    kind = ErrorKind.UNPROCESSABLE
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """Where one tensor lies: ``start`` and ``end`` are byte positions in the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The tensors of a file in file order, and its free text metadata."""
+
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, str]
+    data_start: int
+    size_bytes: int
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Tensor name → shape."""
+        return {name: info.shape for name, info in self.tensors.items()}
+
+
+def _refuse(message: str) -> HeaderInvalid:
+    return HeaderInvalid(
+        f"safetensors header: {message}",
+        fix="Write the file again with safetensors.torch.save_file on the training machine.",
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _refuse(f"the name {key!r} stands twice")
+        found[key] = value
+    return found
+
+
+def read_header(stream: BinaryIO, *, size_bytes: int) -> Header:
+    """Parse the header at the start of ``stream``, a file of ``size_bytes``; weights stay unread.
+
+    Source: the format's README at github.com/huggingface/safetensors.
+
+    Raises:
+        HeaderInvalid: length, JSON, names, dtypes, shapes or offsets are not sound.
+    """
+    prefix = stream.read(8)
+    if len(prefix) < 8:
+        raise _refuse(f"the file has {size_bytes} bytes, less than the 8 of a header length")
+    length = int.from_bytes(prefix, "little")
+    if length > MAX_HEADER_BYTES or 8 + length > size_bytes:
+        raise _refuse(f"it claims {length} bytes in a file of {size_bytes}")
+    raw = stream.read(length)
+    if len(raw) != length:
+        raise _refuse("the file ends inside it")
+    try:
+        table = json.loads(raw, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise _refuse("it is not JSON") from error
+    if not isinstance(table, dict):
+        raise _refuse("it is not a JSON object")
+    return _build(table, data_start=8 + length, size_bytes=size_bytes)
+
+
+def _build(table: dict[str, Any], *, data_start: int, size_bytes: int) -> Header:
+    metadata = table.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise _refuse("__metadata__ is not an object of texts")
+    tensors = sorted(
+        (_tensor(name, entry, data_start) for name, entry in table.items()),
+        key=lambda info: (info.start, info.end),
+    )
+    position = data_start
+    for info in tensors:
+        if info.start != position:
+            raise _refuse(f"{info.name} starts at byte {info.start}, {position} was next")
+        position = info.end
+    if position != size_bytes:
+        raise _refuse(f"its tensors end at byte {position}, the file at {size_bytes}")
+    return Header(
+        tensors={info.name: info for info in tensors},
+        metadata=metadata,
+        data_start=data_start,
+        size_bytes=size_bytes,
+    )
+
+
+def _tensor(name: str, entry: Any, data_start: int) -> TensorInfo:
+    if not isinstance(entry, dict):
+        raise _refuse(f"{name} is not an object")
+    dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
+    if dtype not in DTYPE_BYTES:
+        raise _refuse(f"{name} has the unknown dtype {dtype!r}")
+    if not _is_counts(shape):
+        raise _refuse(f"{name} has no shape of whole numbers")
+    if not _is_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+        raise _refuse(f"{name} has no pair of offsets")
+    if offsets[1] - offsets[0] != math.prod(shape) * DTYPE_BYTES[dtype]:
+        raise _refuse(f"{name} has {offsets[1] - offsets[0]} bytes, its shape asks for another sum")
+    return TensorInfo(
+        name=name,
+        dtype=dtype,
+        shape=tuple(shape),
+        start=data_start + offsets[0],
+        end=data_start + offsets[1],
+    )
+
+
+def _is_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, int) and not isinstance(item, bool) and item >= 0 for item in value
+    )
