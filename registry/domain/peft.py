@@ -48,7 +48,7 @@ class LoraConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModulePlan:
-    """What an adapter does to one module: ``delta W = scale * B @ A``, B: out × rank, A: rank × in."""
+    """What an adapter does to a module: ``delta W = scale * B @ A`` (B out × rank, A rank × in)."""
 
     module: str
     rank: int

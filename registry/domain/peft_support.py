@@ -10,20 +10,25 @@ REQUIRED_KEYS = ("peft_type", "r", "lora_alpha", "target_modules")
 PLAIN_INITS = (None, True, False, "gaussian", "eva", "orthogonal")
 """Values of init_lora_weights that leave the base's weights as they are."""
 
-KNOWN_KEYS = frozenset(
-    "task_type peft_type auto_mapping peft_version base_model_name_or_path revision inference_mode "
-    "r target_modules exclude_modules lora_alpha lora_dropout fan_in_fan_out bias use_rslora "
-    "modules_to_save init_lora_weights layers_to_transform layers_pattern rank_pattern "
-    "alpha_pattern megatron_config megatron_core trainable_token_indices loftq_config eva_config "
-    "corda_config lora_ga_config use_dora velora_config alora_invocation_tokens use_qalora "
-    "qalora_group_size monteclora_config layer_replication runtime_config lora_bias "
-    "target_parameters use_bdlora arrow_config kasa_config ensure_weight_tying".split()
+# fmt: off
+KNOWN_KEYS = frozenset({
+    "task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path",
+    "revision", "inference_mode", "r", "target_modules", "exclude_modules", "lora_alpha",
+    "lora_dropout", "fan_in_fan_out", "bias", "use_rslora", "modules_to_save",
+    "init_lora_weights", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern",
+    "megatron_config", "megatron_core", "trainable_token_indices", "loftq_config", "eva_config",
+    "corda_config", "lora_ga_config", "use_dora", "velora_config", "alora_invocation_tokens",
+    "use_qalora", "qalora_group_size", "monteclora_config", "layer_replication", "runtime_config",
+    "lora_bias", "target_parameters", "use_bdlora", "arrow_config", "kasa_config",
+    "ensure_weight_tying",
+})
+# fmt: on
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One thing that is wrong, where (``key``: a config key or a tensor name), and how to mend it."""
+    """One thing that is wrong, where (``key``: config key or tensor name), and how to mend it."""
 
     key: str
     message: str

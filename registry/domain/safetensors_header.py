@@ -1,4 +1,4 @@
-"""The header of a safetensors file, read strictly: nothing between, beside or beyond its tensors."""
+"""The header of a safetensors file, read strictly: no gap, no overlap, nothing left over."""
 
 import json
 import math
