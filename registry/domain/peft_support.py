@@ -23,7 +23,6 @@ KNOWN_KEYS = frozenset({
     "ensure_weight_tying",
 })
 # fmt: on
-)
 
 
 @dataclass(frozen=True, slots=True)
