@@ -1,0 +1,25 @@
+"""The tables of judgements."""
+
+from .approvals import ApprovalRequest, Record, Signature
+from .audit import AuditEvent, Checkpoint
+from .checks import CheckResult, CheckRun, Finding
+from .evaluations import EvaluationItem, EvaluationRow, EvaluationRun, EvaluationSet
+from .permissions import Epoch, Permission, Stop
+
+__all__ = [
+    "ApprovalRequest",
+    "AuditEvent",
+    "CheckResult",
+    "CheckRun",
+    "Checkpoint",
+    "Epoch",
+    "EvaluationItem",
+    "EvaluationRow",
+    "EvaluationRun",
+    "EvaluationSet",
+    "Finding",
+    "Permission",
+    "Record",
+    "Signature",
+    "Stop",
+]

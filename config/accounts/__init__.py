@@ -1,0 +1,1 @@
+"""People: users, persons, roles and API tokens. A layer between config.core and registry."""

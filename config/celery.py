@@ -1,0 +1,31 @@
+"""The Celery app: queues, beat, logging."""
+
+import os
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+app = Celery("formulary")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _configure_logging(**_: object) -> None:
+    """Keep our own log form: Celery must not install its own handlers."""
+    from config.core.logs import configure
+
+    configure()
+
+
+# Everything here is a sweep: it finds unfinished rows in the database and nudges them again, so a
+# lost message or a killed worker costs seconds. Leases and sealing don't depend on the broker:
+# they run in `manage.py run_control`.
+app.conf.beat_schedule = {
+    "sweep-check-runs": {"task": "compliance.tasks.sweep_check_runs", "schedule": 5.0},
+    "sweep-evaluations": {"task": "serving.tasks.sweep_evaluations", "schedule": 5.0},
+    "sweep-rollouts": {"task": "serving.tasks.sweep_rollouts", "schedule": 1.0},
+    "reconcile-nodes": {"task": "serving.tasks.reconcile_nodes", "schedule": 2.0},
+    "nightly": {"task": "compliance.tasks.recheck_approved", "schedule": 24 * 3600.0},
+}

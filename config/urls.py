@@ -1,0 +1,16 @@
+"""The table of all paths."""
+
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from config.console.sites import console
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/console/")),
+    path("admin/", RedirectView.as_view(url="/console/")),
+    path("accounts/", include("allauth.urls")),
+    path("console/", console.urls),
+]
+handler403 = "config.core.problems.forbidden"
+handler404 = "config.core.problems.not_found"
+handler500 = "config.core.problems.server_error"

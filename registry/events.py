@@ -1,0 +1,50 @@
+"""What happens in the registry."""
+
+from dataclasses import dataclass
+
+from config.core.events import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseModelRegistered(Event):
+    """A base model folder was registered under its digest."""
+
+    action = "base_model.registered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterCreated(Event):
+    """A named line of versions was opened."""
+
+    action = "adapter.created"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionSubmitted(Event):
+    """A version's bytes are stored and its manifest is fixed."""
+
+    action = "version.submitted"
+    version_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionRefused(Event):
+    """An upload was malformed and nothing of it was kept."""
+
+    action = "version.refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelChanged(Event):
+    """A version's intended use was stated or changed."""
+
+    action = "label.changed"
+    version_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AliasMoved(Event):
+    """An alias names another version now."""
+
+    action = "alias.moved"
+    adapter_id: int

@@ -1,0 +1,17 @@
+"""The registry's tables."""
+
+from .adapters import Adapter, Alias, AliasMove
+from .base_models import BaseModel
+from .blobs import Blob
+from .versions import Label, Version, VersionFile
+
+__all__ = [
+    "Adapter",
+    "Alias",
+    "AliasMove",
+    "BaseModel",
+    "Blob",
+    "Label",
+    "Version",
+    "VersionFile",
+]
