@@ -1,0 +1,1 @@
+"""Plug-ins that say where bytes may come from; none imports Django."""
