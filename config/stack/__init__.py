@@ -1,0 +1,1 @@
+"""The embedded services and the supervisor that starts everything with one command."""

@@ -1,0 +1,51 @@
+"""Starts a real PostgreSQL and a real Redis for the tests, before Django reads its settings.
+
+Loaded by ``addopts = -p tests.plugin``: a conftest would be too late. Only the controlling
+process starts servers; pytest-xdist's workers inherit its environment and take a Redis database
+each. With DATABASE_URL and REDIS_URL set, the tests run on those servers instead.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _start_services() -> None:
+    home = Path(tempfile.mkdtemp(prefix="formulary-tests-"))
+    home.chmod(0o755)
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ.setdefault("FORMULARY_ENV", "test")
+    os.environ["FORMULARY_HOME"] = str(home / "state")
+    os.environ.setdefault("FORMULARY_MODELS", str(ROOT / "var" / "models"))
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if "DATABASE_URL" not in os.environ:
+        from config.stack.postgres import Postgres
+
+        postgres = Postgres(home / "postgres", is_durable=False)
+        os.environ["DATABASE_URL"] = postgres.start()
+        atexit.register(postgres.stop)
+    if "REDIS_URL" not in os.environ:
+        from config.stack.valkey import Valkey
+
+        valkey = Valkey(home / "valkey", is_durable=False)
+        os.environ["REDIS_URL"] = valkey.start()
+        atexit.register(valkey.stop)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Before pytest-django imports the settings."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker:
+        _start_services()
+    else:
+        base, _, _ = os.environ["REDIS_URL"].rpartition("/")
+        os.environ["REDIS_URL"] = f"{base}/{int(worker.removeprefix('gw')) + 1}"
+        os.environ["FORMULARY_HOME"] += f"-{worker}"
