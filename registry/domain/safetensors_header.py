@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 from config.core.errors import DomainError, ErrorKind
 
@@ -171,7 +171,7 @@ def _tensor(name: str, entry: Any, data_start: int) -> TensorInfo:
     )
 
 
-def _is_counts(value: Any) -> bool:
+def _is_counts(value: Any) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(
         isinstance(item, int) and not isinstance(item, bool) and 0 <= item <= MAX_COUNT
         for item in value

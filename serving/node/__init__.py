@@ -1,0 +1,1 @@
+"""One engine behind a small HTTP server; knows no Django and needs no database."""
