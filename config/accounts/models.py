@@ -75,3 +75,10 @@ class ApiToken(PublicModel):
 
     class Meta:
         ordering = ["-created_at"]
+
+
+class TotpUse(models.Model):
+    """The newest time step whose code an account has used: that code, or an older one, is spent."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="totp_use")
+    last_counter = models.BigIntegerField(default=0, help_text="Unix time divided by the period")

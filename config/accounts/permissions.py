@@ -29,6 +29,29 @@ def require(request: Request, act: Act) -> None:
         raise PermissionDenied(f"This needs the role {roles}. Who could do it: {people}.")
 
 
+def needs_any(*acts: Act) -> type[BasePermission]:
+    """A DRF permission class: one of ``acts`` is enough, whatever the method."""
+
+    class HasAnyAct(BasePermission):
+        def has_permission(self, request: Request, view: Any) -> bool:
+            if not request.user or not request.user.is_authenticated:
+                return False
+            refusal: PermissionDenied | None = None
+            for act in acts:
+                try:
+                    require(request, act)
+                except PermissionDenied as error:
+                    refusal = refusal or error
+                else:
+                    return True
+            if refusal is not None:
+                raise refusal
+            return False
+
+    HasAnyAct.__name__ = "Has_" + "_or_".join(act.name for act in acts)
+    return HasAnyAct
+
+
 def needs(act: Act, *, reading: Act = Act.READ) -> type[BasePermission]:
     """A DRF permission class: ``reading`` for GET and HEAD, ``act`` for everything else."""
 

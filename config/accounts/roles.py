@@ -5,7 +5,10 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a person is entrusted with; one person may hold several."""
+    """What a person is entrusted with; one person may hold several.
+
+    The last two are for accounts of programs, which belong to no person.
+    """
 
     ML_ENGINEER = "ml_engineer"
     REVIEWER = "reviewer"
@@ -14,6 +17,8 @@ class Role(StrEnum):
     COMPLIANCE_OFFICER = "compliance_officer"
     OPERATOR = "operator"
     ADMINISTRATOR = "administrator"
+    APPLICATION = "application"
+    NODE_AGENT = "node_agent"
 
 
 class Act(StrEnum):
@@ -35,6 +40,8 @@ class Act(StrEnum):
     FEEDBACK = "feedback:write"
     ACCOUNTS = "accounts:write"
     TOKENS = "tokens:write"
+    FETCH_BLOBS = "blobs:read"
+    REPORT_REPLICAS = "replicas:write"
 
 
 # Signing acts can't be done with an API token at all (21 CFR 11.200).
@@ -58,6 +65,8 @@ ACTS_OF: Mapping[Role, frozenset[Act]] = {
     Role.COMPLIANCE_OFFICER: _EVERYBODY | {Act.SIGN_APPROVE, Act.AUDIT, Act.STOP},
     Role.OPERATOR: _EVERYBODY | {Act.DEPLOY, Act.STOP, Act.NODES, Act.AUDIT},
     Role.ADMINISTRATOR: _EVERYBODY | {Act.ACCOUNTS, Act.NODES, Act.AUDIT},
+    Role.APPLICATION: frozenset({Act.INFER, Act.FEEDBACK}),
+    Role.NODE_AGENT: frozenset({Act.FETCH_BLOBS, Act.REPORT_REPLICAS}),
 }
 
 

@@ -1,0 +1,1 @@
+"""The accounts' API, and the base of every room's views."""

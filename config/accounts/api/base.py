@@ -1,0 +1,83 @@
+"""The base of every room's API views: actor, audit of refusals, paging."""
+
+from typing import Any
+
+from auditlog.context import auditlog_value
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.db import transaction
+from rest_framework import exceptions
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from config.accounts.authentication import actor_of_request
+from config.accounts.events import AccessRefused
+from config.accounts.models import User
+from config.core.actors import Actor
+from config.core.errors import DomainError, ErrorKind
+from config.core.events import publish
+
+
+class RequestTooLarge(DomainError):
+    """The request has more bytes, fields or files than are taken."""
+
+    code = "request-too-large"
+    title = "The request is too large"
+    kind = ErrorKind.TOO_LARGE
+
+
+class ApiView(APIView):
+    """A view of the API; subclasses set ``permission_classes = [needs(Act.X)]``."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks, as the audit trail writes it."""
+        return actor_of_request(self.request)
+
+    @property
+    def user(self) -> User:
+        """The signed-in account, or the account of the token."""
+        user = self.request.user
+        if not isinstance(user, User):
+            raise exceptions.NotAuthenticated
+        return user
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate and authorise, then tell auditlog who it is.
+
+        auditlog's middleware runs before REST framework knows the bearer of a token.
+        """
+        super().initial(request, *args, **kwargs)
+        context = auditlog_value.get(None)
+        if context is not None:
+            context["actor"] = request.user
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Write a refused attempt into the audit trail, then answer with a problem document."""
+        if isinstance(exc, exceptions.PermissionDenied) and self._is_known():
+            with transaction.atomic():
+                publish(
+                    AccessRefused(
+                        actor=self.actor,
+                        object_type="path",
+                        object_id=f"{self.request.method} {self.request.path}"[:200],
+                        reason=str(exc.detail)[:500],
+                    )
+                )
+        if isinstance(exc, RequestDataTooBig | TooManyFilesSent | TooManyFieldsSent):
+            exc = RequestTooLarge(str(exc), fix="Send fewer or smaller parts in one request.")
+        return super().handle_exception(exc)
+
+    def _is_known(self) -> bool:
+        # CSRF failures come here too, before anybody is authenticated.
+        return isinstance(getattr(self.request, "_user", None), User)
+
+
+class KeysetPagination(CursorPagination):
+    """Pages by key, newest first: a page costs the same however deep it lies."""
+
+    page_size = 50
+    max_page_size = 200
+    page_size_query_param = "limit"
+    ordering = "-pk"
