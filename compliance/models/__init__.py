@@ -1,6 +1,6 @@
 """The tables of judgements."""
 
-from .approvals import ApprovalRequest, Record, Signature
+from .approvals import ApprovalRequest, Record, Signature, SigningLock
 from .audit import AuditEvent, Checkpoint
 from .checks import CheckResult, CheckRun, Finding
 from .evaluations import EvaluationItem, EvaluationRow, EvaluationRun, EvaluationSet
@@ -21,5 +21,6 @@ __all__ = [
     "Permission",
     "Record",
     "Signature",
+    "SigningLock",
     "Stop",
 ]

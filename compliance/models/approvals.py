@@ -60,6 +60,7 @@ class Signature(PublicModel):
         ApprovalRequest, on_delete=models.PROTECT, related_name="signatures"
     )
     record_sha256 = models.CharField(max_length=64, db_index=True)
+    position = models.PositiveIntegerField(help_text="Index in the request's required meanings")
     meaning = models.CharField(max_length=40)
     statement = models.TextField()
     statement_version = models.CharField(max_length=20)
@@ -77,10 +78,21 @@ class Signature(PublicModel):
     server_signature = models.CharField(max_length=200, help_text="Base64 Ed25519 over payload")
 
     class Meta:
-        ordering = ["signed_at", "pk"]
+        ordering = ["position", "pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["request", "meaning"], name="one_signature_per_meaning"
+                fields=["request", "position"], name="one_signature_per_position"
             ),
             models.UniqueConstraint(fields=["request", "person"], name="one_signature_per_person"),
         ]
+
+
+class SigningLock(models.Model):
+    """Failed signing attempts of an account since its last success, and until when it is locked."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    failed_count = models.PositiveIntegerField(default=0)
+    last_failed_at = models.DateTimeField(null=True)
+    locked_until = models.DateTimeField(null=True)

@@ -14,6 +14,7 @@ class CheckRun(PublicModel):
     class Kind(models.TextChoices):
         PACKAGE = "package", "the package"
         EVIDENCE = "evidence", "the evidence"
+        LIVE = "live", "the live gates"
 
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=20, choices=Kind.choices)
@@ -40,6 +41,7 @@ class CheckResult(models.Model):
     run = models.ForeignKey(CheckRun, on_delete=models.PROTECT, related_name="results")
     check_id = models.CharField(max_length=20)
     check_version = models.CharField(max_length=20)
+    title = models.CharField(max_length=200, blank=True)
     state = models.CharField(max_length=30)
     severity = models.CharField(max_length=10)
     mode = models.CharField(max_length=5)
@@ -62,4 +64,7 @@ class Finding(models.Model):
     state = models.CharField(max_length=30)
     message = models.TextField()
     fix = models.TextField(blank=True)
-    object = models.CharField(max_length=500, blank=True)
+    object = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["pk"]

@@ -79,6 +79,8 @@ class EvaluationRun(PublicModel):
     node_name = models.CharField(max_length=100, blank=True)
     rows_done = models.PositiveIntegerField(default=0)
     correct_count = models.PositiveIntegerField(default=0)
+    rows_sha256 = models.CharField(max_length=64, blank=True)
+    metric_code = models.CharField(max_length=40, blank=True)
     attempt = models.PositiveIntegerField(default=0)
     heartbeat_at = models.DateTimeField(null=True)
     error = models.CharField(max_length=500, blank=True)
