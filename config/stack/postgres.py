@@ -74,7 +74,7 @@ class Postgres:
             password_file.chmod(0o600)
             if self._user:
                 os.chown(password_file, account.pw_uid, account.pw_gid)
-            result = subprocess.run(
+            result = subprocess.run(  # noqa: S603 - our own command
                 [
                     self._binaries() / "initdb", "-D", self._data, "-U", "app",
                     "--pwfile", password_file, "-A", "scram-sha-256", "-E", "UTF8",
@@ -104,10 +104,11 @@ class Postgres:
         arguments = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         log_path = self._home / "postgres.log"
         with log_path.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
                 [self._binaries() / "postgres", "-D", self._data, *arguments],
                 cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=die_with_parent(signal.SIGINT, self._user), start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGINT, self._user),  # noqa: PLW1509 - system calls
+                start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + timeout_seconds
         while not self._is_ready():

@@ -53,9 +53,10 @@ class Valkey:
         )  # fmt: skip
         log_path = self._home / "valkey.log"
         with log_path.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
                 [self._binary(), "-"], stdin=subprocess.PIPE, stdout=log, stderr=log,
-                preexec_fn=die_with_parent(), start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only makes system calls
+                start_new_session=True,
             )  # fmt: skip
         assert self._process.stdin is not None
         self._process.stdin.write(config.encode())

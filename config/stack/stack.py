@@ -1,0 +1,243 @@
+"""Which processes make up Formulary, in what order they start, and what they are told."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from .ports import first_free_from, free_port
+from .postgres import Postgres, PostgresFailed
+from .processes import die_with_parent
+from .supervisor import Child, Supervisor
+from .valkey import Valkey, ValkeyFailed
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BASE = "smollm2-135m"
+NODE = "node-1"
+READY_SECONDS = 180.0
+
+
+class StackFailed(RuntimeError):
+    """A part could not be started; the text says which and where its log lies."""
+
+
+class Stack:
+    """The embedded services, and every process of Formulary under one supervisor."""
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        port: int,
+        node_slots: int,
+        node_threads: int,
+        is_durable: bool,
+        echo_logs: bool,
+    ) -> None:
+        self.home = home
+        self.port = first_free_from(port)
+        if self.port != port:
+            self.say(f"Port {port} is busy; using {self.port}.")
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._node_slots = node_slots
+        self._node_threads = node_threads
+        self._is_durable = is_durable
+        self._echo_logs = echo_logs
+        self._must_stop = False
+        self._postgres: Postgres | None = None
+        self._valkey: Valkey | None = None
+        self.env = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "FORMULARY_HOME": str(home),
+            "PORT": str(self.port),
+            "FORMULARY_URL": self.url,
+            "PYTHONUNBUFFERED": "1",
+        }
+        # One torch thread a process; the node is told its own number.
+        self.env.setdefault("OMP_NUM_THREADS", "1")
+        home.mkdir(parents=True, exist_ok=True)
+
+    def say(self, text: str) -> None:
+        """A line for the person who started us."""
+        print(text, flush=True)
+
+    def run(self, *, job: Sequence[str] = (), exit_after_job: bool = False) -> int:
+        """Start all, run ``job``, wait until told to stop; returns the exit code."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask_to_stop)
+        supervisor = Supervisor(
+            env={},
+            cwd=ROOT,
+            log_folder=self.home / "logs",
+            say=self.say,
+            echo_logs=self._echo_logs,
+        )
+        try:
+            self._start_services()
+            supervisor = Supervisor(
+                env=self.env,
+                cwd=ROOT,
+                log_folder=self.home / "logs",
+                say=self.say,
+                echo_logs=self._echo_logs,
+            )
+            self._prepare()
+            self._start_processes(supervisor)
+            self._wait_until_ready(supervisor)
+            self.say(f"Formulary is running: {self.url}/console/")
+            code = self._run_job(job, supervisor) if job else 0
+            while not self._must_stop and not (job and exit_after_job):
+                supervisor.tend()
+                time.sleep(0.2)
+            return code
+        except (PostgresFailed, ValkeyFailed) as error:
+            raise StackFailed(str(error)) from error
+        finally:
+            supervisor.stop()
+            if self._valkey is not None:
+                self._valkey.stop()
+            if self._postgres is not None:
+                self._postgres.stop()
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        self._must_stop = True
+
+    def _start_services(self) -> None:
+        if not self.env.get("DATABASE_URL"):
+            self.say("Starting PostgreSQL …")
+            self._postgres = Postgres(self.home / "postgres", is_durable=self._is_durable)
+            self.env["DATABASE_URL"] = self._postgres.start()
+        if not self.env.get("REDIS_URL"):
+            self.say("Starting Redis (Valkey) …")
+            self._valkey = Valkey(self.home / "valkey", is_durable=self._is_durable)
+            self.env["REDIS_URL"] = self._valkey.start()
+
+    def manage(self, *arguments: str, **env: str) -> str:
+        """Run a command of manage.py to its end; returns what it printed.
+
+        Raises:
+            StackFailed: it ended with another code than 0.
+        """
+        result = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env={**self.env, **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=die_with_parent(),
+        )
+        if result.returncode:
+            raise StackFailed(f"manage.py {arguments[0]}: {result.stderr.strip()[-2000:]}")
+        return result.stdout.strip()
+
+    def _prepare(self) -> None:
+        self.say("Preparing the database …")
+        self.manage("migrate", "--no-input", "--verbosity", "0")
+        if self.env.get("FORMULARY_ADMIN_USER"):
+            self.manage("ensure_admin")
+        self.say(f"Preparing the base model {BASE} (once, about a minute) …")
+        self.manage("import_base", "--packaged", BASE)
+        secret_file = self.home / "keys" / f"{NODE}.secret"
+        if not secret_file.exists():
+            secret_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            secret_file.touch(mode=0o600)
+            secret_file.write_text(secrets.token_urlsafe(32))
+        self._node_port = free_port()
+        token = self.manage(
+            "register_node", NODE, "--base", BASE, "--engine", "torch",
+            "--url", f"http://127.0.0.1:{self._node_port}",
+            "--secret-file", str(secret_file), "--issue-agent-token",
+        )  # fmt: skip
+        self._secret_file = secret_file
+        self._agent_env = {
+            "FORMULARY_AGENT_TOKEN": token,
+            "FORMULARY_NODE_URL": f"http://127.0.0.1:{self._node_port}",
+            "FORMULARY_NODE_SECRET": secret_file.read_text(),
+        }
+
+    def _celery(self, name: str, queues: str, concurrency: int) -> list[str]:
+        return [
+            sys.executable, "-m", "celery", "-A", "config.celery", "worker",
+            "-n", f"{name}@%h", "-Q", queues, "--pool", "prefork",
+            "--concurrency", str(concurrency),
+            "--without-gossip", "--without-mingle", "--loglevel", "WARNING",
+        ]  # fmt: skip
+
+    def _start_processes(self, supervisor: Supervisor) -> None:
+        python = sys.executable
+        threads = str(self._node_threads)
+        supervisor.add(
+            Child("node", [
+                python, "manage.py", "serve_node", "--engine", "torch", "--base", BASE,
+                "--name", NODE, "--host", "127.0.0.1", "--port", str(self._node_port),
+                "--slots", str(self._node_slots), "--threads", threads,
+                "--secret-file", str(self._secret_file),
+            ], env={"OMP_NUM_THREADS": threads})
+        )  # fmt: skip
+        supervisor.add(
+            Child("web", [
+                python, "-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1",
+                "--port", str(self.port), "--lifespan", "on", "--no-access-log",
+                "--log-level", "warning", "--timeout-graceful-shutdown", "5",
+            ])
+        )  # fmt: skip
+        supervisor.add(Child("control", [python, "manage.py", "run_control"]))
+        supervisor.add(Child("rollouts", self._celery("rollouts", "control", 1)))
+        supervisor.add(Child("worker", self._celery("worker", "checks,evaluations", 2)))
+        supervisor.add(
+            Child("beat", [
+                python, "-m", "celery", "-A", "config.celery", "beat", "--loglevel", "WARNING",
+                "--schedule", str(self.home / "beat-schedule"), "--pidfile", "",
+            ])
+        )  # fmt: skip
+        supervisor.add(Child("agent", self._celery("agent", f"node.{NODE}", 1), self._agent_env))
+
+    def _wait_until_ready(self, supervisor: Supervisor) -> None:
+        self.say("Starting web, workers, beat and one torch node …")
+        waiting = {
+            "web": f"{self.url}/accounts/login/",
+            "node": f"http://127.0.0.1:{self._node_port}/healthz",
+        }
+        deadline = time.monotonic() + READY_SECONDS
+        while waiting:
+            for name, url in list(waiting.items()):
+                try:
+                    with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - loopback
+                        if answer.status == 200:
+                            del waiting[name]
+                except (urllib.error.URLError, OSError):
+                    pass
+            supervisor.tend()
+            if self._must_stop:
+                raise StackFailed("stopped before everything was up")
+            if time.monotonic() > deadline:
+                names = ", ".join(waiting)
+                raise StackFailed(f"{names} did not answer; see the logs in {self.home / 'logs'}")
+            time.sleep(0.2)
+
+    def _run_job(self, job: Sequence[str], supervisor: Supervisor) -> int:
+        """Run ``job`` on our terminal while the children are tended; returns its exit code."""
+        process = subprocess.Popen(  # noqa: S603 - the caller's own command
+            list(job),
+            cwd=ROOT,
+            env=self.env,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - it only makes system calls
+            start_new_session=True,
+        )
+        while process.poll() is None:
+            supervisor.tend()
+            if self._must_stop:
+                process.send_signal(signal.SIGTERM)
+                process.wait()
+            time.sleep(0.2)
+        return process.returncode

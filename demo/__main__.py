@@ -1,0 +1,42 @@
+"""``make demo``: the whole main job on an embedded stack, then everything left running."""
+
+import argparse
+import os
+import shutil
+import sys
+
+from config.stack.stack import ROOT, Stack, StackFailed
+
+HOME = ROOT / "var" / "demo" / "state"
+
+
+def main() -> int:
+    """Wipe the demo's state, start the stack, walk the main job."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--exit", action="store_true", help="end when the job is done")
+    options = parser.parse_args()
+    for name in ("DATABASE_URL", "REDIS_URL", "FORMULARY_ADMIN_USER", "STORAGE_TYPE"):
+        # The demo's state is its own: it never writes into a database that somebody else uses.
+        os.environ.pop(name, None)
+    os.environ["FORMULARY_MODELS"] = str(ROOT / "var" / "models")
+    shutil.rmtree(HOME, ignore_errors=True)
+    (HOME.parent / "summary.json").unlink(missing_ok=True)
+    stack = Stack(
+        home=HOME,
+        port=options.port,
+        node_slots=6,
+        node_threads=os.cpu_count() or 1,
+        is_durable=False,
+        echo_logs=False,
+    )
+    job = [sys.executable, "-m", "demo.main_job", *(["--exit"] if options.exit else [])]
+    try:
+        return stack.run(job=job, exit_after_job=options.exit)
+    except StackFailed as error:
+        print(f"\nThe demo could not start: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
