@@ -88,6 +88,15 @@ class Judge:
         return verdicts
 
 
+def _named(by_hex: dict[str, str], version: str) -> str:
+    """The package's name for ``slug@hex``; empty for a digest that is none of ours."""
+    return by_hex.get(version.partition("@")[2], "")
+
+
+def _question(version: str, row: dict[str, Any]) -> Question:
+    return Question(version, row["note_index"], row["text"], row["finish"])
+
+
 def verify(
     *, records: Path, pool: Path, base: Path, packages_root: Path, canaries: dict[str, list[str]]
 ) -> dict[str, Any]:
@@ -104,18 +113,11 @@ def verify(
     notes = [json.loads(line)["note"] for line in pool.read_text().splitlines()]
     outcomes = [json.loads(line) for line in records.read_text().splitlines()]
     answered = [row for row in outcomes if row["is_ok"]]
+    routed = {phase: {_named(by_hex, name) for name in names} for phase, names in canaries.items()}
     questions: set[Question] = set()
     for row in answered:
-        named = by_hex.get(row["version"].partition("@")[2], "")
-        versions = {
-            named,
-            *(by_hex[name.partition("@")[2]] for name in canaries.get(row["phase"], ())),
-        }
-        questions |= {
-            Question(version, row["note_index"], row["text"], row["finish"])
-            for version in versions
-            if version
-        }
+        versions = {_named(by_hex, row["version"])} | routed.get(row["phase"], set())
+        questions |= {_question(version, row) for version in versions if version}
     judge = Judge(base, packages)
     verdicts: dict[Question, bool] = {}
     # Rows of like length share a batch, so that little is padded.
@@ -123,28 +125,18 @@ def verify(
     with progress("PEFT reads every answer again", len(ordered)) as bar:
         start = 0
         while start < len(ordered):
-            batch = [
-                q
-                for q in ordered[start : start + BATCH_ROWS]
-                if q.version == ordered[start].version
-            ]
+            version = ordered[start].version
+            batch = [q for q in ordered[start : start + BATCH_ROWS] if q.version == version]
             rows = [judge.tokens(notes[q.note_index], q.text, q.finish) for q in batch]
-            verdicts |= dict(zip(batch, judge.explains(batch[0].version, rows), strict=True))
+            verdicts |= dict(zip(batch, judge.explains(version, rows), strict=True))
             start += len(batch)
             bar.update(len(batch))
     mixed = distinguishable = 0
     for row in answered:
-        named = by_hex.get(row["version"].partition("@")[2], "")
-        own = Question(named, row["note_index"], row["text"], row["finish"])
-        if not verdicts.get(own, False):
-            mixed += 1
-        others = {by_hex[name.partition("@")[2]] for name in canaries.get(row["phase"], ())} - {
-            named
-        }
-        if others and not any(
-            verdicts[Question(other, row["note_index"], row["text"], row["finish"])]
-            for other in others
-        ):
+        named = _named(by_hex, row["version"])
+        mixed += not verdicts.get(_question(named, row), False)
+        others = routed.get(row["phase"], set()) - {named}
+        if others and not any(verdicts[_question(other, row)] for other in others):
             distinguishable += 1
     return {"mixed": mixed, "distinguishable": distinguishable, "checked": len(answered)}
 
