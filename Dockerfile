@@ -1,0 +1,11 @@
+FROM python:3.11-slim
+WORKDIR /app
+COPY pyproject.toml constraints.txt ./
+RUN pip install --no-cache-dir -c constraints.txt '.[ml]'
+COPY . .
+RUN SECRET_KEY=build python manage.py collectstatic --no-input --verbosity 0 \
+    && useradd --create-home formulary && mkdir /state /models /checkpoints \
+    && chown formulary /state /models /checkpoints
+USER formulary
+EXPOSE 8000
+CMD ["python", "-m", "uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000"]

@@ -1,0 +1,116 @@
+"""What a machine can hold about the house: settings, errors, tables, plug-ins, reference."""
+
+import importlib
+import io
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from django.apps import apps
+from django.core.management import call_command
+
+from config.core.errors import DomainError
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("accounts", "registry", "compliance", "serving", "deliveries")
+
+
+def _import_everything() -> None:
+    for name in ("config", "registry", "compliance", "serving", "deliveries"):
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            if "__main__" not in module.name and ".migrations" not in module.name:
+                importlib.import_module(module.name)
+
+
+def _all_subclasses(cls: type) -> set[type]:
+    return {cls} | {leaf for child in cls.__subclasses__() for leaf in _all_subclasses(child)}
+
+
+def test_every_setting_from_the_environment_is_in_the_example() -> None:
+    listed = set(re.findall(r"^#? ?([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    read = set()
+    for path in ROOT.rglob("*.py"):
+        if path.relative_to(ROOT).parts[0] in {"config", "registry", "compliance", "serving"}:
+            text = path.read_text()
+            read |= set(re.findall(r"env(?:\.\w+)?\(\s*\"([A-Z0-9_]+)\"", text))
+            read |= set(re.findall(r"os\.environ(?:\.get)?[\[(]\"([A-Z0-9_]+)\"", text))
+    outside = {"CI", "PATH", "HOME", "OMP_NUM_THREADS", "DJANGO_SETTINGS_MODULE"}
+    assert read - outside <= listed, f"missing in .env.example: {sorted(read - outside - listed)}"
+
+
+def test_every_error_code_has_a_page() -> None:
+    _import_everything()
+    codes = {error.code for error in _all_subclasses(DomainError)}  # type: ignore[attr-defined]
+    pages = {path.stem for path in (ROOT / "docs" / "problems").glob("*.md")}
+    assert codes <= pages, f"missing pages: {sorted(codes - pages)}"
+    for page in (ROOT / "docs" / "problems").glob("*.md"):
+        assert len(page.read_text().split()) >= 15, f"{page.name} says too little"
+
+
+@pytest.mark.django_db
+def test_models_and_migrations_agree() -> None:
+    call_command("makemigrations", "--check", "--dry-run", stdout=io.StringIO())
+
+
+def test_rooms_above_are_not_reachable_through_reverse_accessors() -> None:
+    """import-linter can't see reverse accessors of foreign keys; this test does."""
+    wrong = []
+    for model in apps.get_models():
+        if model._meta.app_label not in ROOMS:
+            continue
+        for field in model._meta.get_fields():
+            if not getattr(field, "many_to_one", False) or not field.concrete:
+                continue
+            other = field.related_model._meta.app_label
+            is_cross_room = other in ROOMS and other != model._meta.app_label
+            if is_cross_room and not field.remote_field.is_hidden():
+                wrong.append(f"{model.__name__}.{field.name}")
+    assert not wrong, f'these need related_name="+": {wrong}'
+
+
+@pytest.mark.django_db
+def test_the_api_reference_is_current(tmp_path: Path) -> None:
+    target = tmp_path / "openapi.yaml"
+    call_command("spectacular", "--file", str(target), "--fail-on-warn")
+    written = yaml.safe_load((ROOT / "docs" / "reference" / "openapi.yaml").read_text())
+    assert yaml.safe_load(target.read_text()) == written, "run `make schema` and commit"
+
+
+@pytest.mark.parametrize(
+    ("package", "listing"),
+    [
+        ("compliance.checks", "CHECKS"),
+        ("serving.engines", "ENGINES"),
+        ("serving.strategies", "STRATEGIES"),
+    ],
+)
+def test_every_plug_in_is_listed(package: str, listing: str) -> None:
+    module = importlib.import_module(package)
+    listed = getattr(module, listing)
+    items = listed.values() if isinstance(listed, dict) else listed
+    homes = {getattr(item, "__module__", type(item).__module__) for item in items}
+    assert homes, f"{package}.{listing} is empty"
+    assert all(home.startswith(package) for home in homes)
+
+
+def test_the_repository_names_no_machine() -> None:
+    import subprocess
+
+    forbidden = re.compile(
+        r"(/work/|/root/|/farm/|\bpypi\.org|files\.pythonhosted|registry\.npmjs)"
+    )
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    wrong = []
+    for name in files:
+        path = ROOT / name
+        if path.suffix in {".png", ".safetensors"} or path == Path(__file__) or "vendor" in name:
+            continue
+        for number, line in enumerate(path.read_text(errors="ignore").splitlines(), 1):
+            if forbidden.search(line):
+                wrong.append(f"{name}:{number}")
+    assert not wrong, wrong
