@@ -21,6 +21,10 @@ DEBUG = False
 FORMULARY_HOME = Path(env.str("FORMULARY_HOME", default="var"))
 if not FORMULARY_HOME.is_absolute():
     FORMULARY_HOME = BASE_DIR / FORMULARY_HOME
+# Unpacked base models; elsewhere where the rest of the state is wiped and they are to stay.
+MODELS_FOLDER = BASE_DIR / (env.str("FORMULARY_MODELS", default="") or FORMULARY_HOME / "models")
+FORMULARY_ADMIN_USER = env.str("FORMULARY_ADMIN_USER", default="")
+FORMULARY_ADMIN_PASSWORD = env.str("FORMULARY_ADMIN_PASSWORD", default="")
 
 
 def _secret_key() -> str:
@@ -155,6 +159,11 @@ ACCOUNT_RATE_LIMITS = {"login_failed": "20/m/ip,5/5m/key"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_ADAPTER = "config.accounts.adapters.EncryptedMfaAdapter"
 MFA_TOTP_ISSUER = "Formulary"
+MFA_TOTP_TOLERANCE = 1
+MFA_FORMS = {
+    "authenticate": "config.accounts.forms.SpendingAuthenticateForm",
+    "reauthenticate": "config.accounts.forms.SpendingReauthenticateForm",
+}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -210,6 +219,8 @@ if STORAGE_TYPE == "s3":
             "signature_version": "s3v4",
             "addressing_style": "path",
             "file_overwrite": True,
+            # 0, the library's default, would hold every file that is read in memory.
+            "max_memory_size": 4 * 1024**2,
         },
     }
 elif STORAGE_TYPE == "filesystem":
@@ -226,7 +237,9 @@ STORAGES = {
 }
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=4 * 1024**3)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024**2
-FILE_UPLOAD_MAX_MEMORY_SIZE = 0
+# Not 0: under ASGI that means "hold every request body in memory", never on disk.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1024**2
+DATA_UPLOAD_MAX_NUMBER_FILES = 1000
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = None
 

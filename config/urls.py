@@ -9,6 +9,7 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/console/")),
     path("admin/", RedirectView.as_view(url="/console/")),
     path("accounts/", include("allauth.urls")),
+    path("api/v1/", include("config.api_urls")),
     path("console/", console.urls),
 ]
 handler403 = "config.core.problems.forbidden"

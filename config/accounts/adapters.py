@@ -8,6 +8,8 @@ from django.http import HttpRequest
 
 from config.core import keys
 
+from .authentication import client_ip
+
 
 class ClosedAccountAdapter(DefaultAccountAdapter):
     """Accounts are opened by an administrator."""
@@ -15,6 +17,10 @@ class ClosedAccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Never."""
         return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address that rate limits count by; the same as in the audit trail."""
+        return client_ip(request) or "unknown"
 
 
 class EncryptedMfaAdapter(DefaultMFAAdapter):

@@ -1,10 +1,12 @@
 """The base of every room's API views: actor, audit of refusals, paging."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from auditlog.context import auditlog_value
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import transaction
+from drf_spectacular.utils import OpenApiResponse
 from rest_framework import exceptions
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -17,6 +19,14 @@ from config.accounts.models import User
 from config.core.actors import Actor
 from config.core.errors import DomainError, ErrorKind
 from config.core.events import publish
+
+from .serializers import ProblemSerializer
+
+_Problem = OpenApiResponse(ProblemSerializer, description="A problem document (RFC 9457)")
+# For ``extend_schema(responses={200: …, **PROBLEMS})``.
+PROBLEMS: Mapping[tuple[int, str], OpenApiResponse] = {
+    (status, "application/problem+json"): _Problem for status in (400, 401, 403, 404, 409, 422)
+}
 
 
 class RequestTooLarge(DomainError):
