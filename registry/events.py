@@ -20,6 +20,13 @@ class AdapterCreated(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdapterChanged(Event):
+    """Words that describe an adapter were changed."""
+
+    action = "adapter.changed"
+
+
+@dataclass(frozen=True, kw_only=True)
 class VersionSubmitted(Event):
     """A version's bytes are stored and its manifest is fixed."""
 

@@ -6,7 +6,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from .models import ApiToken
+from .models import ApiToken, User
 from .roles import SIGNING_ACTS, Act, roles_for
 from .selectors import can, who_could
 
@@ -23,7 +23,7 @@ def require(request: Request, act: Act) -> None:
             raise PermissionDenied("A signature can't be given with an API token; sign in.")
         if act not in token.scopes:
             raise PermissionDenied(f"This token has no scope {act}. Issue one with --scope {act}.")
-    if not can(request.user, act):
+    if not isinstance(request.user, User) or not can(request.user, act):
         roles = " or ".join(roles_for(act))
         people = ", ".join(who_could(act)) or "nobody yet"
         raise PermissionDenied(f"This needs the role {roles}. Who could do it: {people}.")

@@ -56,4 +56,6 @@ class ProblemSerializer(serializers.Serializer[None]):
     detail = serializers.CharField()
     request_id = serializers.CharField()
     fix = serializers.CharField(required=False)
-    errors = serializers.ListField(child=serializers.DictField(), required=False)
+    errors = serializers.ListField(  # type: ignore[assignment]
+        child=serializers.DictField(), required=False
+    )

@@ -12,11 +12,11 @@ from config.accounts.roles import Act
 from config.accounts.selectors import token_of, tokens_of
 from config.accounts.services import tokens
 
-from .base import PROBLEMS, ApiView, KeysetPagination
+from .base import PROBLEMS, ApiView, ListView
 from .serializers import IssuedTokenSerializer, TokenRequestSerializer, TokenSerializer
 
 
-class TokenList(ApiView):
+class TokenList(ListView):
     """The account's own tokens."""
 
     permission_classes = [needs(Act.TOKENS, reading=Act.TOKENS)]
@@ -24,9 +24,7 @@ class TokenList(ApiView):
     @extend_schema(operation_id="tokens_list", responses={200: TokenSerializer(many=True)})
     def get(self, request: Request) -> Response:
         """The tokens of this account, newest first."""
-        pages = KeysetPagination()
-        rows = pages.paginate_queryset(tokens_of(self.user), request, view=self)
-        return pages.get_paginated_response(TokenSerializer(rows, many=True).data)
+        return self.page(tokens_of(self.user), TokenSerializer)
 
     @extend_schema(
         operation_id="tokens_issue",

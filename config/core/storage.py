@@ -1,0 +1,137 @@
+"""Bytes by digest over Django's storages: hashed while they stream, visible only when whole."""
+
+import hashlib
+import os
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage, Storage, storages
+
+from config.core.digests import CHUNK_BYTES
+
+INCOMING = "incoming"
+
+
+@dataclass(frozen=True)
+class StoredBytes:
+    """What was put: its digest and size, and whether the store lacked it before."""
+
+    sha256: str
+    size_bytes: int
+    is_new: bool
+
+
+def key_of(sha256: str) -> str:
+    """The name of these bytes in the store."""
+    return f"sha256/{sha256[:2]}/{sha256}"
+
+
+def blob_storage() -> Storage:
+    """The storage that settings name ``blobs``."""
+    return storages["blobs"]
+
+
+def pieces_of(stream: IO[bytes]) -> Iterator[bytes]:
+    """What is left in ``stream``, in pieces of 1 MiB."""
+    while piece := stream.read(CHUNK_BYTES):
+        yield piece
+
+
+def put(pieces: Iterable[bytes]) -> StoredBytes:
+    """Store the bytes that ``pieces`` yields under their SHA-256; identical bytes are kept once.
+
+    On a file system they are written beside, synced and renamed; elsewhere (S3) they are written
+    to a local file first and sent under their final key, where they appear when the last byte has
+    arrived. Either way a crash at any point leaves nothing visible under a digest.
+    """
+    storage = blob_storage()
+    if isinstance(storage, FileSystemStorage):
+        return _put_file(storage, pieces)
+    return _put_object(storage, pieces)
+
+
+def open_key(key: str) -> "File[bytes]":
+    """The stored bytes, for reading in pieces.
+
+    Raises:
+        FileNotFoundError: there are none under this key.
+    """
+    return blob_storage().open(key, "rb")
+
+
+def sweep_incoming(*, older_than_seconds: float, now_seconds: float) -> int:
+    """Delete what killed uploads left behind; returns how many files went."""
+    storage = blob_storage()
+    if not isinstance(storage, FileSystemStorage):
+        return 0
+    gone = 0
+    for path in _incoming(storage).iterdir():
+        with suppress(FileNotFoundError):
+            if now_seconds - path.stat().st_mtime > older_than_seconds:
+                path.unlink()
+                gone += 1
+    return gone
+
+
+def _incoming(storage: FileSystemStorage) -> Path:
+    folder = Path(storage.path(INCOMING))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _copy(pieces: Iterable[bytes], target: IO[bytes]) -> tuple[str, int]:
+    digest = hashlib.sha256()
+    size_bytes = 0
+    for piece in pieces:
+        digest.update(piece)
+        size_bytes += len(piece)
+        target.write(piece)
+    return digest.hexdigest(), size_bytes
+
+
+def _put_file(storage: FileSystemStorage, pieces: Iterable[bytes]) -> StoredBytes:
+    beside = _incoming(storage) / uuid.uuid4().hex
+    try:
+        with beside.open("xb") as stream:
+            sha256, size_bytes = _copy(pieces, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        target = Path(storage.path(key_of(sha256)))
+        # A file of another size under this digest was damaged: the rename heals it.
+        with suppress(FileNotFoundError):
+            if target.stat().st_size == size_bytes:
+                return StoredBytes(sha256, size_bytes, is_new=False)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if storage.file_permissions_mode is not None:
+            beside.chmod(storage.file_permissions_mode)
+        beside.rename(target)
+        for folder in (target.parent, target.parent.parent):
+            _sync_folder(folder)
+    finally:
+        beside.unlink(missing_ok=True)
+    return StoredBytes(sha256, size_bytes, is_new=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _put_object(storage: Any, pieces: Iterable[bytes]) -> StoredBytes:
+    with tempfile.TemporaryFile() as local:
+        sha256, size_bytes = _copy(pieces, local)
+        key = key_of(sha256)
+        if storage.exists(key) and storage.size(key) == size_bytes:
+            return StoredBytes(sha256, size_bytes, is_new=False)
+        local.seek(0)
+        storage.save(key, File(local, name=key))
+    return StoredBytes(sha256, size_bytes, is_new=True)

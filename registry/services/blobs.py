@@ -1,0 +1,70 @@
+"""Stores bytes by digest, opens and verifies them."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import IO
+
+from django.core.files.base import File
+
+from config.core import clock, storage
+from registry.errors import BlobDamaged, BlobNotFound
+from registry.models import Blob
+
+
+def store(stream: IO[bytes]) -> Blob:
+    """Store what is left in ``stream`` and return its blob; identical bytes are kept once."""
+    return store_pieces(storage.pieces_of(stream))
+
+
+def store_pieces(pieces: Iterable[bytes]) -> Blob:
+    """Store the bytes that ``pieces`` yields, in flat memory.
+
+    The bytes come first and the row second: a row never names bytes that are not there.
+    """
+    stored = storage.put(pieces)
+    blob, _ = Blob.objects.get_or_create(
+        sha256=stored.sha256, defaults={"size_bytes": stored.size_bytes}
+    )
+    return blob
+
+
+def open(blob: Blob) -> "File[bytes]":
+    """The blob's bytes for reading.
+
+    Raises:
+        BlobNotFound: the store lost them.
+    """
+    try:
+        return storage.open_key(blob.key)
+    except FileNotFoundError as error:
+        raise BlobNotFound(
+            f"The store has no bytes for {blob.sha256}.",
+            fix="Restore the blob store from its backup; uploading the same file again heals it.",
+        ) from error
+
+
+def verify(blob: Blob) -> None:
+    """Read the stored bytes and compare them with the digest.
+
+    Raises:
+        BlobNotFound: the store lost them.
+        BlobDamaged: they are other bytes now.
+    """
+    digest = hashlib.sha256()
+    size_bytes = 0
+    with open(blob) as stream:
+        for piece in storage.pieces_of(stream):
+            digest.update(piece)
+            size_bytes += len(piece)
+    if digest.hexdigest() != blob.sha256 or size_bytes != blob.size_bytes:
+        raise BlobDamaged(
+            f"The bytes stored under {blob.sha256} are not what was stored.",
+            fix="Stop the versions that use them, and restore the blob store from its backup.",
+        )
+
+
+def sweep_incoming(*, older_than_seconds: float = 24 * 3600) -> int:
+    """Delete what killed uploads left beside the store; returns how many files went."""
+    return storage.sweep_incoming(
+        older_than_seconds=older_than_seconds, now_seconds=clock.now().timestamp()
+    )
