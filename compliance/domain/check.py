@@ -84,23 +84,23 @@ class Check(ABC):
             object=self.id,
         )
 
-    def passed(self, message: str, *, object: str) -> Finding:  # noqa: A002
+    def passed(self, message: str, *, object: str) -> Finding:
         """A finding that says what was found in order."""
         return self._finding(State.PASS, Severity.INFO, message, NOTHING_TO_MEND, object)
 
-    def failed(self, message: str, *, fix: str, object: str) -> Finding:  # noqa: A002
+    def failed(self, message: str, *, fix: str, object: str) -> Finding:
         """A finding that closes the gate, if the check's severity does."""
         return self._finding(State.FAIL, self.severity, message, fix, object)
 
-    def warned(self, message: str, *, fix: str, object: str) -> Finding:  # noqa: A002
+    def warned(self, message: str, *, fix: str, object: str) -> Finding:
         """A finding that people should see and that closes nothing."""
         return self._finding(State.WARN, Severity.WARNING, message, fix, object)
 
-    def lacking(self, message: str, *, fix: str, object: str) -> Finding:  # noqa: A002
+    def lacking(self, message: str, *, fix: str, object: str) -> Finding:
         """A finding that there is not enough evidence to judge."""
         return self._finding(State.INSUFFICIENT_EVIDENCE, self.severity, message, fix, object)
 
-    def not_applicable(self, reason: str, *, object: str, fix: str = "") -> Finding:  # noqa: A002
+    def not_applicable(self, reason: str, *, object: str, fix: str = "") -> Finding:
         """A finding that the check has nothing to judge here, and why."""
         return self._finding(
             State.NOT_APPLICABLE, Severity.INFO, reason, fix or NOTHING_TO_MEND, object

@@ -3,6 +3,7 @@
 import json
 import pickletools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -165,9 +166,11 @@ def read_json(text: str) -> tuple[Any, str]:
     twice: list[str] = []
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        twice.extend(sorted({name for name in names if names.count(name) > 1}))
-        return dict(pairs)
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            counted = Counter(name for name, _ in pairs)
+            twice.extend(name for name, count in counted.items() if count > 1)
+        return members
 
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is not JSON")
@@ -181,5 +184,5 @@ def read_json(text: str) -> tuple[Any, str]:
     except ValueError as error:
         return None, f"it is not JSON: {str(error)[:80]}"
     if twice:
-        return None, f"the name {ascii(twice[0])} stands twice in one object"
+        return None, f"the name {twice[0]!a} stands twice in one object"
     return data, ""

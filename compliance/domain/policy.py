@@ -35,10 +35,11 @@ class PolicyPack:
     norm_z_warn: float = 6.0
     norm_z_block: float = 12.0
     norm_mad_floor: float = 0.05
+    norm_mad_floor_mixed: float = 0.25
     norm_gain_warn: float = 10.0
     norm_growth_warn: float = 10.0
     header_maximum_bytes: int = 100_000_000
-    metric_codes: tuple[str, ...] = ("exact-match-1",)
+    metric_codes: tuple[str, ...] = ("exact_match@1",)
 
     def of_class(self, safety_class: str) -> ClassPolicy:
         """The thresholds of a safety class; one that is not stated is judged as the strictest."""

@@ -149,8 +149,7 @@ def rate_above(failures: int, answers: int, *, rate: float, alpha: float) -> Evi
     for ratio in RATIOS:
         higher = min(rate * ratio, (1 + rate) / 2)
         logs.append(
-            failures * log(higher / rate)
-            + (answers - failures) * log((1 - higher) / (1 - rate))
+            failures * log(higher / rate) + (answers - failures) * log((1 - higher) / (1 - rate))
         )
     return Evidence(_log_mean(logs), 1 / alpha)
 

@@ -11,6 +11,7 @@ from config.core.digests import canonical_json, sha256_hex
 from registry.domain.base_folder import BaseFacts
 
 SCHEMA = "snapshot-1"
+FOLDER, VERSION = "folder", "version"
 
 
 class FileFacts(TypedDict):
@@ -124,12 +125,13 @@ class EngineSection(TypedDict):
 class Stratum(TypedDict):
     """A population that a label names: an attribute of the items and its level.
 
-    ``target_share``: its share of the patients, as a decimal text, where the label states one.
+    ``name``: as people call it; ``target_share``: its share of the patients, as a decimal text,
+    where the label states one.
     """
 
     attribute: str
     level: str
-    name: str
+    name: NotRequired[str]
     target_share: NotRequired[str]
 
 
@@ -175,18 +177,22 @@ class EvaluationSection(TypedDict):
 
 
 class IdentitySection(TypedDict):
-    """The digests that an evaluation must have been made with to belong to this version."""
+    """What an evaluation must have been made with to belong to this version.
+
+    ``prompt_templates``: set digest → digest of the template that this set is asked with now.
+    ``engine_build`` and ``dtype`` are empty where no engine is chosen; then they are not compared.
+    """
 
     adapter_sha256: str
     base_sha256: str
     tokenizer_sha256: str
-    prompt_template_sha256: str
+    prompt_templates: dict[str, str]
     engine_build: str
     dtype: str
 
 
 class ReplacedSection(TypedDict):
-    """The version that this one would replace; ``updates`` as in the package's weights."""
+    """The version that this one would replace; ``updates`` from ``adapter.scaled_updates``."""
 
     version: str
     evaluations: list[EvaluationSection]
@@ -219,9 +225,14 @@ class SmokeSection(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """Everything that one run of checks sees."""
+    """Everything that one run of checks sees.
+
+    ``scope``: ``folder`` for a package by itself, outside any registry; ``version`` for a
+    registered one, where a missing section is missing evidence.
+    """
 
     schema: str
+    scope: str
     now: str | None
     package: PackageFacts | None
     base: BaseSection | None
@@ -257,10 +268,12 @@ def assemble(
     registered: RegisteredSection | None = None,
     smoke: SmokeSection | None = None,
     now: str | None = None,
+    scope: str = VERSION,
 ) -> Snapshot:
     """A snapshot of the given sections."""
     return {
         "schema": SCHEMA,
+        "scope": scope,
         "now": now,
         "package": package,
         "base": base,

@@ -273,7 +273,8 @@ def _kind_faults(member: Member, limits: PackageLimits) -> list[PackageFault]:
 
 def _clash_faults(members: Sequence[Member]) -> list[PackageFault]:
     """Names that are one name on some file system, and names that are file and folder at once."""
-    faults, seen = [], {}
+    faults: list[PackageFault] = []
+    seen: dict[str, str] = {}
     for member in members:
         key = _folded(member.path)
         if key in seen:

@@ -144,16 +144,17 @@ def _build(table: dict[str, Any], *, data_start: int, size_bytes: int) -> Header
 
 def _tensor(name: str, entry: Any, data_start: int) -> TensorInfo:
     if not name.isprintable():
-        raise _refuse(f"the name {name!a} holds characters that can't be printed", tensor=ascii(name))
+        raise _refuse(
+            f"the name {name[:80]!a} holds characters that can't be printed",
+            tensor=ascii(name[:80]),
+        )
     if not isinstance(entry, dict):
         raise _refuse(f"{name} is not an object", tensor=name)
     dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
         raise _refuse(f"{name} has the unknown dtype {str(dtype)[:40]!a}", tensor=name)
     if not _is_counts(shape) or len(shape) > MAX_DIMENSIONS:
-        raise _refuse(
-            f"{name} has no shape of at most {MAX_DIMENSIONS} whole numbers", tensor=name
-        )
+        raise _refuse(f"{name} has no shape of at most {MAX_DIMENSIONS} whole numbers", tensor=name)
     if not _is_counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise _refuse(f"{name} has no pair of offsets", tensor=name)
     wanted = math.prod(shape) * DTYPE_BYTES[dtype]
