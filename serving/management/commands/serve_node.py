@@ -25,6 +25,6 @@ class Command(BaseCommand):
 
         arguments = argparse.Namespace(**options)
         try:
-            serve(options_from(arguments, models=settings.FORMULARY_HOME / "models"))
+            serve(options_from(arguments, models=settings.MODELS_FOLDER))
         except DomainError as error:
             raise CommandError(f"{error.message} {error.fix}", returncode=2) from error
