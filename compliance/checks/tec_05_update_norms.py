@@ -25,13 +25,17 @@ NORMAL_FACTOR = 0.6745
 
 @dataclass(frozen=True)
 class _Update:
-    """A module's update: ``norm`` is the Frobenius norm of scale * B @ A, ``plain`` without scale
-    and rank, ``shape`` the stable rank as a share of the rank."""
+    """A module's update: ``norm`` is the Frobenius norm of scale * B @ A.
+
+    ``plain``: the norm without scale and rank; ``rank``: the highest that B @ A can have;
+    ``side``: root of out * in; ``gain``: how much it amplifies an input, in the mean.
+    """
 
     module: str
     norm: float
     plain: float
-    shape: float
+    stable_rank: float
+    rank: int
     side: float
     gain: float
     is_scale_usual: bool
@@ -70,7 +74,8 @@ class UpdateNormsCheck(Check):
                         plan.module,
                         size,
                         float(norm) / sqrt(plan.rank),
-                        float(rank) / min(plan.rank, out, inn),
+                        float(rank),
+                        min(plan.rank, out, inn),
                         sqrt(out * inn),
                         size / sqrt(out),
                         policy.scale_low <= plan.scale <= policy.scale_high,
@@ -135,33 +140,19 @@ class UpdateNormsCheck(Check):
         findings: list[Finding] = []
         for peers, by_size in _peer_groups(updates):
             middle = median(_norm(update, by_size=by_size) for update in peers)
-            floor = policy.norm_mad_floor_mixed if by_size else policy.norm_mad_floor
-            sizes = _robust_z([log(_norm(u, by_size=by_size)) for u in peers], floor)
-            plains = _robust_z([log(u.plain / (u.side if by_size else 1.0)) for u in peers], floor)
-            shapes = _robust_z([log(update.shape) for update in peers], policy.norm_mad_floor)
-            for update, z_size, z_plain, z_shape in zip(peers, sizes, plains, shapes, strict=True):
+            sizes, shapes = _deviations(peers, policy, by_size=by_size)
+            for update, z_size, z_shape in zip(peers, sizes, shapes, strict=True):
                 times = f"{_norm(update, by_size=by_size) / middle:.3g}"
-                # A scale that the configuration states openly and that is usual explains a
-                # large update; numbers in the file that stand out do not.
-                z_block = min(abs(z_size), abs(z_plain)) if update.is_scale_usual else abs(z_size)
-                if z_block > policy.norm_z_block:
-                    findings.append(
-                        self.failed(
-                            f"The update of {update.module} is {times} times the median of its "
-                            f"like (z {z_size:.1f}).",
-                            fix="Inspect the training of this module, or sign a deviation.",
-                            object=update.module,
-                        )
-                    )
+                said = (
+                    f"The update of {update.module} is {times} times the median of its like "
+                    f"(z {z_size:.1f})."
+                )
+                if abs(z_size) > policy.norm_z_block:
+                    fix = "Inspect the training of this module, or sign a deviation."
+                    findings.append(self.failed(said, fix=fix, object=update.module))
                 elif abs(z_size) > policy.norm_z_warn:
-                    findings.append(
-                        self.warned(
-                            f"The update of {update.module} is {times} times the median of its "
-                            f"like (z {z_size:.1f}).",
-                            fix="Inspect the training of this module.",
-                            object=update.module,
-                        )
-                    )
+                    fix = "Inspect the training of this module."
+                    findings.append(self.warned(said, fix=fix, object=update.module))
                 if z_shape < -policy.norm_z_warn:
                     findings.append(
                         self.warned(
@@ -209,6 +200,28 @@ class UpdateNormsCheck(Check):
 
 def _norm(update: _Update, *, by_size: bool) -> float:
     return update.norm / update.side if by_size else update.norm
+
+
+def _deviations(
+    peers: list[_Update], policy: PolicyPack, *, by_size: bool
+) -> tuple[list[float], list[float]]:
+    """Robust z of each update's size and of its stable rank among its peers.
+
+    A usual scale and a rank that the configuration states openly explain a large update or a low
+    stable rank; only what stands out with and without them counts.
+    """
+    floor = policy.norm_mad_floor_mixed if by_size else policy.norm_mad_floor
+    whole = _robust_z([log(_norm(update, by_size=by_size)) for update in peers], floor)
+    plain = _robust_z([log(u.plain / (u.side if by_size else 1.0)) for u in peers], floor)
+    sizes = [
+        min(z, z_plain, key=abs) if update.is_scale_usual else z
+        for update, z, z_plain in zip(peers, whole, plain, strict=True)
+    ]
+    ranks = _robust_z([log(update.stable_rank) for update in peers], policy.norm_mad_floor)
+    shares = _robust_z(
+        [log(update.stable_rank / update.rank) for update in peers], policy.norm_mad_floor
+    )
+    return sizes, [max(both) for both in zip(ranks, shares, strict=True)]
 
 
 def _peer_groups(updates: list[_Update]) -> list[tuple[list[_Update], bool]]:

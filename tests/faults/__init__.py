@@ -1,0 +1,1 @@
+"""Good and faulty adapters and a tiny base, made when a test asks for them."""
