@@ -1,8 +1,44 @@
-"""ASGI entry: the gateway's data plane in front of Django."""
+"""ASGI entry: the gateway's data plane (``/v1/*``) in front of Django."""
 
 import os
 
 from django.core.asgi import get_asgi_application
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_asgi_application()
+_django = get_asgi_application()
+
+# After Django's set-up, because these modules read models.
+from config.core.logs import configure  # noqa: E402
+from serving.gateway.app import build_app  # noqa: E402
+from serving.gateway.gateway import Gateway  # noqa: E402
+
+
+class Application:
+    """Sends ``/v1/*`` to the gateway and all else to Django; the server's lifespan is both's."""
+
+    def __init__(self, django: ASGIApp, gateway: Gateway) -> None:
+        self._django = django
+        self._gateway = gateway
+        self._data_plane = build_app(gateway)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            await self._data_plane(scope, receive, send)
+        else:
+            await self._django(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._gateway.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._gateway.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+configure()
+application = Application(_django, Gateway())  # type: ignore[arg-type]

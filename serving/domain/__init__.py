@@ -1,0 +1,1 @@
+"""Pure rules of serving: values in, decisions out."""

@@ -1,0 +1,1 @@
+"""The data plane: an OpenAI-compatible ASGI application over a routing snapshot."""

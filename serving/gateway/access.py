@@ -1,0 +1,86 @@
+"""Who may call: bearer tokens from the snapshot, and one look in the database for new ones."""
+
+import hashlib
+import time
+
+from django.db import DatabaseError
+
+from config.core import clock
+from serving.domain.routing import TokenGrant
+from serving.gateway.errors import InvalidApiKey, LookupUnavailable
+from serving.gateway.limits import Limits
+from serving.gateway.snapshots import SnapshotKeeper
+from serving.gateway.threads import in_thread
+from serving.selectors import routing as selectors
+
+_UNKNOWN_SECONDS = 1.0
+_MAX_REMEMBERED = 10_000
+
+
+class AccessControl:
+    """Finds the grant of a bearer token; unknown ones cost at most a bounded number of reads."""
+
+    def __init__(self, limits: Limits, snapshots: SnapshotKeeper) -> None:
+        self._limits = limits
+        self._snapshots = snapshots
+        self._new: dict[str, tuple[TokenGrant, float]] = {}
+        self._unknown_until: dict[str, float] = {}
+        self._second, self._lookups = 0, 0
+
+    async def grant_of(self, authorization: str, *, scope: str) -> TokenGrant:
+        """The grant of an ``Authorization`` header.
+
+        Raises:
+            InvalidApiKey: there is no live token in it, or it lacks ``scope``.
+            LookupUnavailable: the token is new here and the database does not answer.
+        """
+        scheme, _, text = authorization.partition(" ")
+        text = text.strip()
+        if scheme.lower() != "bearer" or not text:
+            raise InvalidApiKey(
+                "There is no API token in the Authorization header.",
+                fix="Send Authorization: Bearer fml_….",
+            )
+        digest = hashlib.sha256(text.encode("latin-1", "replace")).hexdigest()
+        grant = self._snapshots.current.tokens.get(digest) or await self._look_up(digest)
+        if grant is None or grant.expires_at <= clock.now():
+            raise InvalidApiKey(
+                "The API token is unknown, expired or revoked.", fix="Ask for a new one."
+            )
+        if scope not in grant.scopes:
+            raise InvalidApiKey(
+                f"This API token has no scope {scope}, or its account has no role that allows it.",
+                fix=f"Issue one with --scope {scope}.",
+            )
+        return grant
+
+    async def _look_up(self, digest: str) -> TokenGrant | None:
+        now = time.monotonic()
+        if (known := self._new.get(digest)) and now < known[1]:
+            return known[0]
+        if now < self._unknown_until.get(digest, 0.0) or not self._may_look(now):
+            return None
+        try:
+            grant = await in_thread(selectors.find_token, digest)
+        except DatabaseError as error:
+            raise LookupUnavailable(
+                "This API token is new to the gateway, and it can't be looked up now.",
+                fix="Try again in a few seconds.",
+                retry_after_seconds=self._limits.retry_after_seconds,
+            ) from error
+        if grant is None:
+            if len(self._unknown_until) >= _MAX_REMEMBERED:
+                self._unknown_until.clear()
+            self._unknown_until[digest] = now + _UNKNOWN_SECONDS
+        else:
+            if len(self._new) >= _MAX_REMEMBERED:
+                self._new.clear()
+            # Until the next full read has surely seen it; a revocation counts from then on.
+            self._new[digest] = (grant, now + self._limits.reread_seconds)
+        return grant
+
+    def _may_look(self, now: float) -> bool:
+        if int(now) != self._second:
+            self._second, self._lookups = int(now), 0
+        self._lookups += 1
+        return self._lookups <= self._limits.token_lookups_per_second

@@ -1,0 +1,97 @@
+"""Keeps the routing snapshot fresh: polls one row a second, reads again on change."""
+
+import asyncio
+import time
+
+import structlog
+
+from serving.domain.routing import (
+    DeploymentRoute,
+    LeaseClock,
+    RoutingSnapshot,
+    Standing,
+    Target,
+    standing,
+)
+from serving.gateway.limits import Limits
+from serving.gateway.node_client import NodeClient
+from serving.gateway.threads import in_thread
+from serving.selectors import routing as selectors
+
+log = structlog.get_logger(__name__)
+
+
+class SnapshotKeeper:
+    """The last snapshot, the leases on this process's clock, and how fresh both are."""
+
+    def __init__(self, limits: Limits, nodes: NodeClient) -> None:
+        self._limits = limits
+        self._nodes = nodes
+        self._leases = LeaseClock()
+        self._read_at = self._polled_at = float("-inf")
+        self._task: asyncio.Task[None] | None = None
+        self.current = RoutingSnapshot()
+
+    @property
+    def is_control_away(self) -> bool:
+        """Whether the database has not answered for ``away_after_seconds``."""
+        return time.monotonic() - self._polled_at > self._limits.away_after_seconds
+
+    def standing(self, route: DeploymentRoute, target: Target) -> Standing:
+        """Whether ``target`` may start an answer now."""
+        return standing(
+            route,
+            target,
+            snapshot=self.current,
+            leases=self._leases,
+            at_seconds=time.monotonic(),
+            is_control_away=self.is_control_away,
+        )
+
+    async def start(self) -> None:
+        """Read once, then go on in the background."""
+        await self._poll_safely()
+        self._task = asyncio.create_task(self._run(), name="gateway-snapshots")
+
+    async def stop(self) -> None:
+        """End the background task."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def poll(self) -> None:
+        """Look at the epochs; read the snapshot when they moved, or when it has grown old."""
+        began = time.monotonic()
+        epochs = await in_thread(selectors.epochs)
+        is_old = began - self._read_at >= self._limits.reread_seconds
+        if is_old or epochs != (self.current.routing_epoch, self.current.stops_epoch):
+            began = time.monotonic()
+            self._take(await in_thread(selectors.build_snapshot), began)
+        self._polled_at = began
+
+    def _take(self, snapshot: RoutingSnapshot, read_at_seconds: float) -> None:
+        # Leases count from before the read: a renewal is never taken for younger than it is.
+        self._leases.observe(snapshot.leases, at_seconds=read_at_seconds)
+        new_stops = snapshot.stops - self.current.stops
+        self.current, self._read_at = snapshot, read_at_seconds
+        if new_stops:
+            self._nodes.stop(new_stops)
+            log.warning("gateway.stops", epoch=snapshot.stops_epoch, count=len(snapshot.stops))
+
+    async def _run(self) -> None:
+        while True:
+            began = time.monotonic()
+            await self._poll_safely()
+            await asyncio.sleep(max(0.0, began + self._limits.poll_seconds - time.monotonic()))
+
+    async def _poll_safely(self) -> None:
+        was_away = self.is_control_away
+        try:
+            await self.poll()
+        except Exception:
+            # The outermost loop of this task: whatever fails here, answers go on from the last
+            # snapshot for as long as leases and policies allow, and the next round tries again.
+            log.exception("gateway.poll_failed")
+            return
+        if was_away:
+            log.info("gateway.control_reached", epoch=self.current.routing_epoch)

@@ -1,0 +1,1 @@
+"""Reads across serving's tables."""
