@@ -7,4 +7,5 @@ urlpatterns = [
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("schema/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
     path("", include("config.accounts.api.urls")),
+    path("", include("registry.api.urls")),
 ]

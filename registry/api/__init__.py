@@ -1,0 +1,1 @@
+"""The registry through REST, under /api/v1/."""

@@ -1,0 +1,45 @@
+"""Bytes by digest, for node agents and readers."""
+
+from django.http import FileResponse, HttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from config.accounts.api.base import PROBLEMS, ApiView
+from config.accounts.permissions import needs_any
+from config.accounts.roles import Act
+from registry import selectors
+from registry.services import blobs
+
+
+class BlobDetail(ApiView):
+    """Stored bytes."""
+
+    permission_classes = [needs_any(Act.FETCH_BLOBS, Act.READ)]
+
+    @extend_schema(
+        operation_id="blobs_get",
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **PROBLEMS},
+    )
+    def get(self, request: Request, sha256: str) -> HttpResponseBase:
+        """The bytes, streamed. Who reads them hashes them again."""
+        blob = selectors.blob_by_digest(sha256)
+        response = FileResponse(
+            blobs.open(blob), content_type="application/octet-stream", filename=sha256
+        )
+        return _described(response, sha256, blob.size_bytes)
+
+    @extend_schema(operation_id="blobs_head", responses={200: None, **PROBLEMS})
+    def head(self, request: Request, sha256: str) -> HttpResponseBase:
+        """Whether the bytes are there, and how many."""
+        blob = selectors.blob_by_digest(sha256)
+        return _described(HttpResponse(), sha256, blob.size_bytes)
+
+
+def _described(response: HttpResponseBase, sha256: str, size_bytes: int) -> HttpResponseBase:
+    response["ETag"] = f'"{sha256}"'
+    response["Content-Length"] = str(size_bytes)
+    response["Content-Disposition"] = f'attachment; filename="{sha256}"'
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,22 @@
+"""Paths of the registry's API, under /api/v1/."""
+
+from django.urls import path, re_path
+
+from .adapters import AdapterDetail, AdapterList, BaseModelDetail, BaseModelList
+from .aliases import AliasDetail, AliasHistory, AliasList
+from .blobs import BlobDetail
+from .versions import VersionDetail, VersionLabel, VersionList
+
+urlpatterns = [
+    path("base-models", BaseModelList.as_view()),
+    path("base-models/<str:name>", BaseModelDetail.as_view()),
+    path("adapters", AdapterList.as_view(), name="adapters"),
+    path("adapters/<str:ref>", AdapterDetail.as_view(), name="adapter"),
+    path("adapters/<str:ref>/versions", VersionList.as_view(), name="adapter-versions"),
+    path("adapters/<str:ref>/aliases", AliasList.as_view(), name="adapter-aliases"),
+    path("adapters/<str:ref>/aliases/<str:name>", AliasDetail.as_view(), name="alias"),
+    path("adapters/<str:ref>/aliases/<str:name>/history", AliasHistory.as_view()),
+    path("versions/<str:ref>", VersionDetail.as_view(), name="version"),
+    path("versions/<str:ref>/label", VersionLabel.as_view(), name="version-label"),
+    re_path(r"^blobs/(?P<sha256>[0-9a-f]{64})$", BlobDetail.as_view(), name="blob"),
+]

@@ -1,0 +1,121 @@
+"""Versions: submitting, reading, labelling."""
+
+from typing import Any
+
+from django.utils.datastructures import MultiValueDict
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from config.accounts.api.base import PROBLEMS, ApiView, ListView
+from config.accounts.permissions import needs
+from config.accounts.roles import Act
+from registry import selectors
+from registry.services import labels, versions
+
+from .serializers import (
+    LabelRequestSerializer,
+    LabelSerializer,
+    SubmissionSerializer,
+    VersionSerializer,
+)
+from .uploads import PackageParser, source_of
+
+
+class VersionList(ListView):
+    """An adapter's versions."""
+
+    permission_classes = [needs(Act.SUBMIT)]
+    parser_classes: list[type[BaseParser]] = [PackageParser]
+
+    @extend_schema(
+        operation_id="versions_list", responses={200: VersionSerializer(many=True), **PROBLEMS}
+    )
+    def get(self, request: Request, ref: str) -> Response:
+        """The adapter's versions, newest first."""
+        return self.page(selectors.versions_of(selectors.adapter_by_ref(ref)), VersionSerializer)
+
+    @extend_schema(
+        operation_id="versions_submit",
+        request={"multipart/form-data": SubmissionSerializer},
+        responses={200: VersionSerializer, 201: VersionSerializer, **PROBLEMS},
+    )
+    def post(self, request: Request, ref: str) -> Response:
+        """Submit a package. The same manifest again answers 200 with the version that is there."""
+        adapter = selectors.adapter_by_ref(ref)
+        sent = SubmissionSerializer(data=_fields_of(request))
+        sent.is_valid(raise_exception=True)
+        values = dict(sent.validated_data)
+        parent = selectors.version_by_ref(values["parent"]) if "parent" in values else None
+        version, is_new = versions.submit(
+            adapter=adapter,
+            package=source_of(
+                values.get("files", []), values.get("archive"), values.get("paths", [])
+            ),
+            user=self.user,
+            actor=self.actor,
+            version_name=values.get("version_name", ""),
+            label=values.get("label"),
+            notes=values.get("notes", ""),
+            parent=parent,
+        )
+        return Response(
+            VersionSerializer(selectors.version_with_parts(version)).data,
+            status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
+            headers={"Location": f"/api/v1/versions/{version.uuid}"},
+        )
+
+
+class VersionDetail(ApiView):
+    """One version."""
+
+    permission_classes = [needs(Act.SUBMIT)]
+
+    @extend_schema(operation_id="versions_get", responses={200: VersionSerializer, **PROBLEMS})
+    def get(self, request: Request, ref: str) -> Response:
+        """By uuid, or adapter@version_name, adapter@alias, adapter@sha256:digest."""
+        version = selectors.version_by_ref(ref)
+        return Response(VersionSerializer(selectors.version_with_parts(version)).data)
+
+
+class VersionLabel(ApiView):
+    """A version's label."""
+
+    permission_classes = [needs(Act.SUBMIT)]
+    parser_classes: list[type[BaseParser]] = [JSONParser]
+
+    @extend_schema(
+        operation_id="labels_history",
+        responses={200: LabelSerializer(many=True), **PROBLEMS},
+    )
+    def get(self, request: Request, ref: str) -> Response:
+        """Every revision, the newest first."""
+        version = selectors.version_with_parts(selectors.version_by_ref(ref))
+        return Response(LabelSerializer(version.labels.all(), many=True).data)
+
+    @extend_schema(
+        operation_id="labels_change",
+        request=LabelRequestSerializer,
+        responses={200: LabelSerializer, **PROBLEMS},
+    )
+    def put(self, request: Request, ref: str) -> Response:
+        """State the intended use anew; this adds a revision."""
+        version = selectors.version_by_ref(ref)
+        wanted = LabelRequestSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        label = labels.change(
+            version=version, user=self.user, actor=self.actor, **wanted.validated_data
+        )
+        return Response(LabelSerializer(label).data)
+
+
+def _fields_of(request: Request) -> dict[str, Any]:
+    data = request.data
+    if not isinstance(data, MultiValueDict):
+        return {}
+    fields: dict[str, Any] = {key: data[key] for key in data if key != "files"}
+    if files := data.getlist("files"):
+        fields["files"] = files
+    return fields

@@ -1,0 +1,29 @@
+"""A client of the API that carries an API token."""
+
+import pytest
+from rest_framework.test import APIClient
+
+from config.accounts.models import User
+from config.accounts.roles import Role
+from tests.factories import accounts
+
+
+def client_of(user: User, *scopes: str) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {accounts.token_text(user, *scopes)}")
+    return client
+
+
+@pytest.fixture
+def engineer(db: None) -> User:
+    return accounts.engineer()
+
+
+@pytest.fixture
+def client(engineer: User) -> APIClient:
+    return client_of(engineer)
+
+
+@pytest.fixture
+def reader(db: None) -> APIClient:
+    return client_of(accounts.user(Role.REVIEWER))
