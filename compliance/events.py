@@ -90,3 +90,35 @@ class DigestReleased(Event):
 
     action = "stop.released"
     digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRunOpened(Event):
+    """Checks of a kind are to run over a version."""
+
+    action = "check_run.opened"
+    run_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationFailed(Event):
+    """A run was given up."""
+
+    action = "evaluation.failed"
+    run_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalRejected(Event):
+    """A person refused to sign and closed the request."""
+
+    action = "approval.rejected"
+    request_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseAsked(Event):
+    """A first person asks that a stop be released."""
+
+    action = "stop.release_asked"
+    digest: str

@@ -39,7 +39,8 @@ class Checkpoint(models.Model):
     size = models.PositiveBigIntegerField(unique=True)
     root = models.CharField(max_length=64)
     frontier = models.JSONField(
-        default=list, help_text="Roots of the perfect subtrees, largest first: the next head's start"
+        default=list,
+        help_text="Roots of the perfect subtrees, largest first",
     )
     note = models.TextField()
     created_at = models.DateTimeField(default=clock.now)

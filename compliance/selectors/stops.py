@@ -1,0 +1,35 @@
+"""Reads of stops."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from compliance.models import Stop
+from config.core.errors import NotFound
+
+
+def open_stops() -> QuerySet[Stop]:
+    """Stops that nobody has released."""
+    return Stop.objects.filter(released_at__isnull=True).order_by("pk")
+
+
+def stopped_digests() -> frozenset[str]:
+    """Every digest that is withdrawn now."""
+    return frozenset(open_stops().values_list("digest", flat=True))
+
+
+def is_stopped(digest: str) -> bool:
+    """Whether this digest is withdrawn now."""
+    return open_stops().filter(digest=digest).exists()
+
+
+def stop_by_uuid(uuid: UUID | str) -> Stop:
+    """The stop with this uuid.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = Stop.objects.filter(uuid=uuid).first()
+    if found is None:
+        raise NotFound(f"There is no stop {uuid}.", fix="List /api/v1/stops.")
+    return found

@@ -1,0 +1,205 @@
+"""Verifies the audit trail: chain, tree heads, and what has not been sealed in time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from compliance.domain.audit_chain import NO_PREVIOUS, Seal, event_hash
+from compliance.domain.merkle import Frontier
+from compliance.domain.signed_note import NoteUnreadable, is_signed_by
+from compliance.models import AuditEvent, Checkpoint
+from compliance.selectors.audit import parse_body
+from compliance.selectors.checkpoints import newest_file, read_file
+from config.core import clock, keys
+
+SEAL_WITHIN = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the report; ``sequence`` names the first bad event of its kind."""
+
+    is_ok: bool
+    what: str
+    text: str
+    sequence: int | None = None
+    event_uuid: str = ""
+
+
+@dataclass
+class Report:
+    """What the verifier found; clean when every line is in order."""
+
+    entries: int = 0
+    head: str = ""
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return all(line.is_ok for line in self.lines)
+
+    @property
+    def first_bad(self) -> Line | None:
+        """The first failure."""
+        return next((line for line in self.lines if not line.is_ok), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for machines."""
+        bad = self.first_bad
+        return {
+            "result": "clean" if self.is_clean else "failure",
+            "entries": self.entries,
+            "head": self.head,
+            "first_bad": bad.sequence if bad else None,
+            "lines": [
+                {
+                    "ok": line.is_ok,
+                    "what": line.what,
+                    "text": line.text,
+                    "sequence": line.sequence,
+                    "event": line.event_uuid,
+                }
+                for line in self.lines
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class _Head:
+    size: int
+    root: str
+    where: str
+    is_signed: bool
+
+
+def verify(*, checkpoint_file: Path | None = None) -> Report:
+    """Recompute every hash of the trail and every tree head that can be found.
+
+    ``checkpoint_file``: a copy kept outside the database; without one, the newest in the folder.
+
+    Raises:
+        CheckpointUnreadable: the named file is no checkpoint.
+    """
+    report = Report()
+    heads = _heads(checkpoint_file)
+    key = keys.key_id(keys.log_key().public_key())
+    report.lines.append(Line(True, "log key", f"ed25519 {key}"))
+    frontier = Frontier()
+    sizes = {head.size for head in heads}
+    roots = {0: frontier.root().hex()} if 0 in sizes else {}
+    bad = None
+    for bad, row in _walk():
+        if bad:
+            break
+        frontier.append(bytes.fromhex(row.event_hash))
+        report.head = row.event_hash
+        if frontier.size in sizes:
+            roots[frontier.size] = frontier.root().hex()
+    report.entries = frontier.size
+    report.lines.append(bad or _chain_line(report))
+    report.lines.extend(_head_line(head, roots, report.entries) for head in heads)
+    report.lines.append(_unsealed_line())
+    return report
+
+
+def _walk() -> Iterator[tuple[Line | None, AuditEvent]]:
+    """Each sealed event in order, with what is wrong with it; ends at the first bad one."""
+    previous = NO_PREVIOUS
+    rows = AuditEvent.objects.filter(sequence__isnull=False).order_by("sequence")
+    for sequence, row in enumerate(rows.iterator(2000), start=1):
+        fault = _fault(row, sequence, previous)
+        if fault:
+            yield Line(False, "audit chain", fault, sequence, str(row.uuid)), row
+            return
+        previous = row.event_hash
+        yield None, row
+
+
+def _fault(row: AuditEvent, sequence: int, previous: str) -> str:
+    if row.sequence != sequence:
+        return f"entry {sequence} is missing: the next one is {row.sequence}"
+    if row.previous_hash != previous:
+        return f"entry {sequence} does not follow the one before: its previous hash is another"
+    try:
+        body = parse_body(row)
+        seal = Seal(
+            sequence=sequence,
+            previous_hash=previous,
+            sealed_at=clock.isoformat(row.sealed_at) if row.sealed_at else "",
+        )
+        found = event_hash(body, seal)
+    except (ValueError, TypeError):
+        return f"entry {sequence}: its content is not an event any more"
+    if found != row.event_hash:
+        return f"entry {sequence}: content does not match its hash"
+    columns = {
+        "id": str(row.uuid),
+        "ts": clock.isoformat(row.at),
+        "action": row.action,
+    }
+    is_equal = all(body.get(name) == value for name, value in columns.items())
+    subject = {"type": row.object_type, "id": row.object_id}
+    is_equal &= subject.items() <= body["object"].items()
+    if not is_equal or body["actor"]["name"] != row.actor_name:
+        return f"entry {sequence}: a column does not match the sealed content"
+    return ""
+
+
+def _chain_line(report: Report) -> Line:
+    first = AuditEvent.objects.filter(sequence=1).values_list("at", flat=True).first()
+    last = AuditEvent.objects.filter(sequence=report.entries).values_list("at", flat=True).first()
+    span = (
+        f", {first:%Y-%m-%d} .. {last:%Y-%m-%d}, head {report.head[:16]}" if first and last else ""
+    )
+    return Line(True, "audit chain", f"{report.entries} entries{span}")
+
+
+def _heads(checkpoint_file: Path | None) -> list[_Head]:
+    heads = []
+    path = checkpoint_file or newest_file()
+    if path:
+        found = read_file(path)
+        heads.append(_Head(found.head.size, found.head.root.hex(), path.name, found.is_signed))
+    public = keys.log_key().public_key()
+    for row in Checkpoint.objects.order_by("size"):
+        try:
+            is_signed = is_signed_by(row.note, public=public)
+        except NoteUnreadable:
+            is_signed = False
+        heads.append(_Head(row.size, row.root, "in the database", is_signed))
+    return heads
+
+
+def _head_line(head: _Head, roots: dict[int, str], entries: int) -> Line:
+    what = "checkpoint"
+    where = f"size {head.size} ({head.where})"
+    if not head.is_signed:
+        return Line(False, what, f"{where}: the log key did not sign it")
+    if head.size > entries:
+        return Line(
+            False, what, f"{where}: the log has only {entries} verified entries", entries + 1
+        )
+    if roots.get(head.size) != head.root:
+        return Line(False, what, f"{where}: root differs, history was rewritten", 1)
+    return Line(True, what, f"{where}, root {head.root[:16]}, signature valid")
+
+
+def _unsealed_line() -> Line:
+    late = (
+        AuditEvent.objects.filter(sequence__isnull=True, at__lt=clock.now() - SEAL_WITHIN)
+        .order_by("id")
+        .first()
+    )
+    if late:
+        return Line(
+            False,
+            "sealing",
+            f"event {late.uuid} of {late.at:%Y-%m-%d %H:%M:%S} UTC waits unsealed for more than "
+            f"{SEAL_WITHIN.seconds} s: is the control process running?",
+            None,
+            str(late.uuid),
+        )
+    return Line(True, "sealing", "no event waits longer than 10 s")

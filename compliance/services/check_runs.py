@@ -1,0 +1,190 @@
+"""Opens check runs, and executes them once each over a frozen snapshot."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+from django.db.models import QuerySet
+
+from compliance.checks import CHECKS, runner
+from compliance.domain.check import EVIDENCE, PACKAGE
+from compliance.domain.policy import CURRENT
+from compliance.domain.results import CheckResult as Result
+from compliance.domain.results import Verdict
+from compliance.domain.snapshot import Snapshot, snapshot_sha256
+from compliance.events import CheckRunFinished, CheckRunOpened
+from compliance.models import CheckResult, CheckRun, Finding
+from compliance.selectors.snapshots import evidence_snapshot, package_snapshot
+from compliance.services.package_source import collect
+from compliance.states import RUN_MOVES, RunState
+from config.core import clock
+from config.core.actors import SYSTEM, Actor
+from config.core.digests import canonical_json
+from config.core.errors import Conflict, DomainError
+from config.core.events import publish
+from config.core.states import move
+from registry.models import Version
+
+STALE_AFTER = timedelta(minutes=10)
+LIVE_CHECKS = frozenset({"HIP-06"})
+"""Checks on what is stored now: repeated nightly, able to block releases, in no record."""
+
+log = structlog.get_logger(__name__)
+
+
+def open(*, version: Version, kind: str, actor: Actor = SYSTEM) -> CheckRun:
+    """Ask for a run; one that waits already is used, since it will see what is there then."""
+    with transaction.atomic():
+        waiting = CheckRun.objects.filter(version=version, kind=kind, state=RunState.WAITING)
+        run = waiting.first()
+        if run:
+            return run
+        run = CheckRun.objects.create(version=version, kind=kind)
+        publish(
+            CheckRunOpened(
+                actor=actor,
+                object_type="check_run",
+                object_id=str(run.uuid),
+                diff={"version": [None, version.runtime_name], "kind": [None, kind]},
+                run_id=run.pk,
+            )
+        )
+    return run
+
+
+def execute(*, run_id: int) -> bool:
+    """Run the checks; False when another worker has or had it.
+
+    Facts are gathered outside of any transaction; results are written in one, only while this
+    attempt still owns the run.
+    """
+    run = CheckRun.objects.select_related("version__adapter__base_model").get(pk=run_id)
+    if run.state != RunState.WAITING:
+        return False
+    started = clock.now()
+    try:
+        move(run, table=RUN_MOVES, to=RunState.RUNNING, started_at=started)
+    except Conflict:
+        return False
+    try:
+        snapshot = _snapshot(run)
+    except OSError as error:
+        # The store may be back in a moment: the sweep tries again.
+        log.warning("check run waits for the store", run=str(run.uuid), error=type(error).__name__)
+        _give_back(run, started_at=started, error=type(error).__name__)
+        return False
+    except DomainError as error:
+        log.warning("check run failed", run=str(run.uuid), code=error.code)
+        return _finish_failed(run, started_at=started, message=error.message)
+    results = _judge(run, snapshot)
+    return _finish(run, started_at=started, snapshot=snapshot, results=results)
+
+
+def requeue_stale() -> int:
+    """Give runs whose worker died back to the queue; how many."""
+    stale = CheckRun.objects.filter(
+        state=RunState.RUNNING, started_at__lt=clock.now() - STALE_AFTER
+    )
+    return stale.update(state=RunState.WAITING, started_at=None)
+
+
+def _snapshot(run: CheckRun) -> Snapshot:
+    if run.kind == CheckRun.Kind.EVIDENCE:
+        return evidence_snapshot(run.version)
+    return package_snapshot(run.version, collect(run.version))
+
+
+def _judge(run: CheckRun, snapshot: Snapshot) -> tuple[Result, ...]:
+    if run.kind == CheckRun.Kind.LIVE:
+        chosen = [check for check in CHECKS if check.id in LIVE_CHECKS]
+        return runner.run_checks(chosen, snapshot, CURRENT)
+    tag = EVIDENCE if run.kind == CheckRun.Kind.EVIDENCE else PACKAGE
+    return runner.run(snapshot, CURRENT, tags=frozenset({tag}))
+
+
+def _finish(
+    run: CheckRun, *, started_at: datetime, snapshot: Snapshot, results: tuple[Result, ...]
+) -> bool:
+    verdict = runner.verdict(results)
+    with transaction.atomic():
+        changed = _mine(run, started_at).update(
+            state=RunState.DONE,
+            error="",
+            policy_version=CURRENT.version,
+            snapshot=canonical_json(snapshot).decode(),
+            snapshot_sha256=snapshot_sha256(snapshot),
+            is_blocked=verdict is Verdict.BLOCKED,
+            finished_at=clock.now(),
+        )
+        if not changed:
+            return False
+        for result in results:
+            _store(run, result)
+        _publish_finished(run, verdict=str(verdict))
+    return True
+
+
+def _store(run: CheckRun, result: Result) -> None:
+    row = CheckResult.objects.create(
+        run=run,
+        check_id=result.check_id,
+        check_version=result.check_version,
+        title=result.title,
+        state=result.state,
+        severity=result.severity,
+        mode=result.mode,
+        values=dict(result.values),
+        thresholds=dict(result.thresholds),
+        result_sha256=result.result_sha256,
+    )
+    Finding.objects.bulk_create(
+        Finding(
+            result=row,
+            severity=finding.severity,
+            state=finding.state,
+            message=finding.message,
+            fix=finding.fix,
+            object=finding.object,
+        )
+        for finding in result.findings
+    )
+
+
+def _mine(run: CheckRun, started_at: datetime) -> QuerySet[CheckRun]:
+    """The run, if this attempt still owns it."""
+    return CheckRun.objects.filter(pk=run.pk, state=RunState.RUNNING, started_at=started_at)
+
+
+def _give_back(run: CheckRun, *, started_at: datetime, error: str) -> None:
+    _mine(run, started_at).update(
+        state=RunState.WAITING, started_at=None, error=f"The blob store does not answer: {error}"
+    )
+
+
+def _finish_failed(run: CheckRun, *, started_at: datetime, message: str) -> bool:
+    with transaction.atomic():
+        changed = _mine(run, started_at).update(
+            state=RunState.FAILED,
+            is_blocked=True,
+            error=f"The facts could not be gathered: {message}"[:500],
+            finished_at=clock.now(),
+        )
+        if changed:
+            _publish_finished(run, verdict="failed")
+    return bool(changed)
+
+
+def _publish_finished(run: CheckRun, *, verdict: str) -> None:
+    publish(
+        CheckRunFinished(
+            actor=SYSTEM,
+            object_type="check_run",
+            object_id=str(run.uuid),
+            diff={
+                "version": [None, run.version.runtime_name],
+                "kind": [None, run.kind],
+                "verdict": [None, verdict],
+            },
+            run_id=run.pk,
+        )
+    )

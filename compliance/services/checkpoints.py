@@ -1,0 +1,85 @@
+"""Signs the tree head of the audit trail now and then, and keeps copies outside the database."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from compliance.domain.merkle import Frontier
+from compliance.domain.signed_note import TreeHead, sign
+from compliance.models import AuditEvent, Checkpoint
+from compliance.selectors.checkpoints import newest_file, origin, read_file
+from config.core import clock, keys
+
+EVERY_EVENTS = 1000
+EVERY = timedelta(seconds=60)
+
+
+def write_due(*, is_forced: bool = False) -> Checkpoint | None:
+    """Sign the sealed part of the trail when enough events or time have passed; else None.
+
+    Only the events since the last checkpoint are read. Never smaller than the newest file: a trail
+    that shrank is for the verifier to report and not to be papered over.
+    """
+    last = Checkpoint.objects.order_by("-size").first()
+    size = (
+        AuditEvent.objects.order_by("-sequence")
+        .exclude(sequence=None)
+        .values_list("sequence", flat=True)
+        .first()
+        or 0
+    )
+    grown = size - (last.size if last else 0)
+    if grown <= 0:
+        if last:
+            write_file(last)
+        return None
+    is_due = is_forced or last is None or grown >= EVERY_EVENTS
+    if not is_due and last is not None and clock.now() - last.created_at < EVERY:
+        return None
+    found = newest_file()
+    if found and read_file(found).head.size > size:
+        return None
+    frontier = Frontier.from_hex(last.size, last.frontier) if last else Frontier()
+    rows = AuditEvent.objects.filter(sequence__gt=frontier.size, sequence__lte=size)
+    for leaf in rows.order_by("sequence").values_list("event_hash", flat=True).iterator(2000):
+        frontier.append(bytes.fromhex(leaf))
+    if frontier.size != size:
+        return None  # a gap in the sequence: the verifier names it
+    return _store(frontier)
+
+
+def _store(frontier: Frontier) -> Checkpoint | None:
+    head = TreeHead(origin(), frontier.size, frontier.root())
+    note = sign(head, name=head.origin, key=keys.log_key())
+    try:
+        with transaction.atomic():
+            checkpoint = Checkpoint.objects.create(
+                size=head.size,
+                root=head.root.hex(),
+                frontier=frontier.as_hex(),
+                note=note,
+                created_at=clock.now(),
+            )
+    except IntegrityError:
+        return None  # another process signed the same size a moment ago
+    write_file(checkpoint)
+    return checkpoint
+
+
+def write_file(checkpoint: Checkpoint) -> Path:
+    """Put a checkpoint's note into the folder, beside first and then renamed; once."""
+    day = checkpoint.created_at.strftime("%Y-%m-%d")
+    path = Path(settings.CHECKPOINT_FOLDER) / day / f"{checkpoint.size:012d}.txt"
+    if path.is_file():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8") as stream:
+        stream.write(checkpoint.note)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.rename(path)
+    return path

@@ -1,0 +1,213 @@
+"""Stops a digest everywhere (one person, at once) and releases it (two persons)."""
+
+import re
+
+from django.db import IntegrityError, transaction
+
+from compliance.errors import ReleaseRefused
+from compliance.events import DigestReleased, DigestStopped, ReleaseAsked
+from compliance.models import Stop
+from compliance.selectors.stops import open_stops, stopped_digests
+from compliance.services import audit, epochs, stop_list
+from config.accounts.models import User
+from config.accounts.roles import Act, roles_for
+from config.accounts.selectors import can
+from config.core import clock
+from config.core.actors import SYSTEM, Actor
+from config.core.errors import Conflict, DomainError, Forbidden, Invalid
+from config.core.events import publish
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def issue(*, digest: str, reason: str, user: User, actor: Actor) -> Stop:
+    """Withdraw a digest everywhere, known here or not; stopping twice is one stop.
+
+    The list outside the database is written first: a stop stands even where the database fails.
+
+    Raises:
+        Forbidden: no role of the account may stop.
+        Invalid: the digest is no SHA-256 in hex, or there is no reason.
+    """
+    try:
+        _may_stop(user)
+        if not _DIGEST.fullmatch(digest):
+            raise Invalid(
+                "A stop names the whole digest: 64 lower-case hex digits.",
+                fix="Copy it from the version's page.",
+            )
+        _needs_reason(reason)
+    except DomainError as error:
+        _refused("stop.refused", actor, digest[:64], error)
+        raise
+    stop_list.append(_line("stop", digest, reason, actor))
+    return _issue(digest=digest, reason=reason, user=user, actor=actor)
+
+
+def _issue(*, digest: str, reason: str, user: User | None, actor: Actor) -> Stop:
+    try:
+        with transaction.atomic():
+            stop = Stop.objects.create(digest=digest, reason=reason[:1000], issued_by=user)
+            publish(
+                DigestStopped(
+                    actor=actor,
+                    object_type="digest",
+                    object_id=digest,
+                    diff={"stop": [None, str(stop.uuid)]},
+                    reason=reason,
+                    digest=digest,
+                )
+            )
+            epochs.bump_stops()
+    except IntegrityError:
+        with transaction.atomic():
+            stop = open_stops().get(digest=digest)
+            audit.record(
+                action="stop.repeated",
+                actor=actor,
+                object_type="digest",
+                object_id=digest,
+                reason=reason,
+            )
+    return stop
+
+
+def ask_release(*, stop: Stop, reason: str, user: User, actor: Actor) -> Stop:
+    """The first person's act: ask that a stop be released.
+
+    Raises:
+        Forbidden: no role of the account may do it, or it belongs to no person.
+        Invalid: there is no reason.
+        Conflict: it is released already, or somebody has asked.
+    """
+    try:
+        _may_stop(user)
+        _person(user)
+        _needs_reason(reason)
+        with transaction.atomic():
+            changed = Stop.objects.filter(
+                pk=stop.pk, released_at__isnull=True, release_asked_by__isnull=True
+            ).update(
+                release_asked_by=user,
+                release_asked_at=clock.now(),
+                release_reason=reason[:1000],
+            )
+            if not changed:
+                raise Conflict(
+                    "The stop is released, or its release has been asked for.",
+                    fix="A second person can release it.",
+                )
+            publish(
+                ReleaseAsked(
+                    actor=actor,
+                    object_type="digest",
+                    object_id=stop.digest,
+                    diff={"stop": [str(stop.uuid), str(stop.uuid)]},
+                    reason=reason,
+                    digest=stop.digest,
+                )
+            )
+    except DomainError as error:
+        _refused("stop.release_refused", actor, stop.digest, error)
+        raise
+    stop.refresh_from_db()
+    return stop
+
+
+def release(*, stop: Stop, user: User, actor: Actor) -> Stop:
+    """The second person's act: the digest may be routed again where it is permitted.
+
+    Raises:
+        ReleaseRefused: nobody has asked, or the same person has.
+        Forbidden: no role of the account may do it, or it belongs to no person.
+        Conflict: it is released already.
+    """
+    try:
+        _may_stop(user)
+        with transaction.atomic():
+            locked = Stop.objects.select_for_update().get(pk=stop.pk)
+            _may_release(locked, user)
+            locked.released_by, locked.released_at = user, clock.now()
+            locked.save(update_fields=["released_by", "released_at"])
+            publish(
+                DigestReleased(
+                    actor=actor,
+                    object_type="digest",
+                    object_id=stop.digest,
+                    diff={"stop": [str(stop.uuid), None]},
+                    reason=locked.release_reason,
+                    digest=stop.digest,
+                )
+            )
+            epochs.bump_stops()
+    except DomainError as error:
+        _refused("stop.release_refused", actor, stop.digest, error)
+        raise
+    stop_list.append(_line("release", stop.digest, locked.release_reason, actor))
+    return locked
+
+
+def unite() -> int:
+    """Stop what the list outside the database names and the database has forgotten; how many.
+
+    Called at start: a restored backup must not revive a stopped digest.
+    """
+    known = stopped_digests()
+    missing = {digest: why for digest, why in stop_list.stopped().items() if digest not in known}
+    for digest, reason in missing.items():
+        _issue(digest=digest, reason=reason or "stopped", user=None, actor=SYSTEM)
+    return len(missing)
+
+
+def _may_stop(user: User) -> None:
+    if not can(user, Act.STOP):
+        raise Forbidden(
+            f"Stopping needs one of the roles {', '.join(roles_for(Act.STOP))}.",
+            fix="Call somebody who holds one; it takes one person.",
+        )
+
+
+def _may_release(stop: Stop, user: User) -> None:
+    if stop.released_at:
+        raise Conflict("The stop is released already.", fix="Nothing is left to do.")
+    if stop.release_asked_by is None:
+        raise ReleaseRefused(
+            "A first person asks for the release, a second one gives it.",
+            fix="Ask for the release first.",
+        )
+    person = _person(user)
+    if person == stop.release_asked_by.person_id:
+        raise ReleaseRefused(
+            f"{stop.release_asked_by} asked for this release; it takes a second person.",
+            fix="Ask a colleague who may stop to release it.",
+        )
+
+
+def _person(user: User) -> int:
+    if user.person_id is None:
+        raise Forbidden(
+            f"The account {user.get_username()} belongs to no person, and a release takes two.",
+            fix="An administrator enters whose account it is.",
+        )
+    return user.person_id
+
+
+def _needs_reason(reason: str) -> None:
+    if not reason.strip():
+        raise Invalid("A reason is needed.", fix="Say in a line why.")
+
+
+def _refused(action: str, actor: Actor, digest: str, error: DomainError) -> None:
+    audit.record_refusal(
+        action=action, actor=actor, object_type="digest", object_id=digest, reason=error.message
+    )
+
+
+def _line(act: str, digest: str, reason: str, actor: Actor) -> dict[str, str]:
+    return {
+        "at": clock.isoformat(clock.now()),
+        "act": act,
+        "digest": digest,
+        "reason": reason[:1000],
+        "by": actor.name,
+    }

@@ -1,0 +1,40 @@
+"""Celery tasks of the queue ``checks``: each loads by id and makes one service call."""
+
+from typing import Any
+
+import structlog
+from celery import Task, shared_task
+from kombu.exceptions import OperationalError
+
+from compliance.selectors.checks import waiting_runs
+from compliance.services import check_runs, rechecks
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="compliance.tasks.execute_check_run")
+def execute_check_run(run_id: int) -> None:
+    """Run the checks of one run; a second delivery finds nothing to do."""
+    check_runs.execute(run_id=run_id)
+
+
+@shared_task(name="compliance.tasks.sweep_check_runs")
+def sweep_check_runs() -> None:
+    """Nudge again what waits, and what a dead worker left behind."""
+    check_runs.requeue_stale()
+    for run_id in waiting_runs():
+        nudge(execute_check_run, run_id)
+
+
+@shared_task(name="compliance.tasks.recheck_approved")
+def recheck_approved() -> None:
+    """The nightly round over everything that is approved."""
+    rechecks.open_due()
+
+
+def nudge(task: Task, *args: Any) -> None:
+    """Send a task; where the broker is away, the sweep does it later."""
+    try:
+        task.delay(*args)
+    except OperationalError:
+        log.warning("broker away, the sweep will do it", task=task.name)
