@@ -93,14 +93,6 @@ class DigestReleased(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckRunOpened(Event):
-    """Checks of a kind are to run over a version."""
-
-    action = "check_run.opened"
-    run_id: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class EvaluationFailed(Event):
     """A run was given up."""
 

@@ -1,10 +1,9 @@
-"""News from the rooms below and from this one, a line each."""
+"""News from the rooms below and from this one: each is written down, then answered."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.db import transaction
-
-from compliance.events import CheckRunOpened, EvaluationRecorded
+from compliance.events import EvaluationRecorded
 from compliance.models import CheckRun, EvaluationRun
 from config.accounts.events import AccessRefused, SignInFailed
 from config.core.events import Event, subscribe
@@ -17,27 +16,27 @@ REFUSALS = (VersionRefused, AccessRefused, SignInFailed)
 
 
 def connect() -> None:
-    """Subscribe this room to the events that it answers."""
-    subscribe(Event, _write_down)
-    subscribe(VersionSubmitted, _open_checks)
-    subscribe(LabelChanged, _void_and_recheck)
-    subscribe(EvaluationRecorded, _open_evidence)
-    subscribe(CheckRunOpened, _nudge)
+    """Subscribe this room to all events."""
+    subscribe(Event, _on_event)
 
 
-def _write_down(event: Event) -> None:
+def _on_event(event: Event) -> None:
+    """Write the event down first, so that the trail is in the order of cause and effect."""
     from compliance.services import audit
 
-    if not type(event).__module__.startswith(AUDITED_ROOMS):
-        return
-    if isinstance(event, REFUSALS):
-        audit.record_refused_event(event)
-    else:
-        audit.record_event(event)
+    if type(event).__module__.startswith(AUDITED_ROOMS):
+        if isinstance(event, REFUSALS):
+            audit.record_refused_event(event)
+        else:
+            audit.record_event(event)
+    react = REACTIONS.get(type(event))
+    if react:
+        react(event)
 
 
 def _open_checks(event: VersionSubmitted) -> None:
-    _open(Version.objects.get(pk=event.version_id), *CheckRun.Kind.values[:2], event=event)
+    version = Version.objects.get(pk=event.version_id)
+    _open(version, CheckRun.Kind.PACKAGE, CheckRun.Kind.EVIDENCE)
 
 
 def _void_and_recheck(event: LabelChanged) -> None:
@@ -45,23 +44,25 @@ def _void_and_recheck(event: LabelChanged) -> None:
 
     version = Version.objects.get(pk=event.version_id)
     approvals.void_changed(version=version, actor=event.actor, reason="The label was changed")
-    _open(version, CheckRun.Kind.EVIDENCE, event=event)
+    _open(version, CheckRun.Kind.EVIDENCE)
 
 
 def _open_evidence(event: EvaluationRecorded) -> None:
-    run = EvaluationRun.objects.select_related("version__adapter").get(pk=event.run_id)
-    _open(run.version, CheckRun.Kind.EVIDENCE, event=event)
+    run = EvaluationRun.objects.select_related("version").get(pk=event.run_id)
+    _open(run.version, CheckRun.Kind.EVIDENCE)
 
 
-def _open(version: Version, *kinds: str, event: Event) -> None:
+def _open(version: Version, *kinds: str) -> None:
+    from compliance import tasks
     from compliance.services import check_runs
 
     for kind in kinds:
-        check_runs.open(version=version, kind=kind, actor=event.actor)
+        run = check_runs.open(version=version, kind=kind)
+        tasks.nudge_on_commit(tasks.execute_check_run, run.pk)
 
 
-def _nudge(event: CheckRunOpened) -> None:
-    from compliance import tasks
-
-    run_id: Any = event.run_id
-    transaction.on_commit(lambda: tasks.nudge(tasks.execute_check_run, run_id))
+REACTIONS: Mapping[type[Event], Callable[[Any], None]] = {
+    VersionSubmitted: _open_checks,
+    LabelChanged: _void_and_recheck,
+    EvaluationRecorded: _open_evidence,
+}

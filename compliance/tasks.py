@@ -4,6 +4,7 @@ from typing import Any
 
 import structlog
 from celery import Task, shared_task
+from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from compliance.selectors.checks import waiting_runs
@@ -38,3 +39,8 @@ def nudge(task: Task, *args: Any) -> None:
         task.delay(*args)
     except OperationalError:
         log.warning("broker away, the sweep will do it", task=task.name)
+
+
+def nudge_on_commit(task: Task, *args: Any) -> None:
+    """Send a task when the caller's transaction has committed."""
+    transaction.on_commit(lambda: nudge(task, *args))

@@ -45,7 +45,7 @@ def request(*, version: Version, user: User, actor: Actor) -> ApprovalRequest:
     """
     try:
         _may(user, Act.REQUEST_APPROVAL)
-        _gate(version, actor)
+        _gate(version)
     except DomainError as error:
         _refused("approval.request_refused", actor, version, error)
         raise
@@ -150,10 +150,10 @@ def require(*, version: Version) -> Permission:
     return permission
 
 
-def _gate(version: Version, actor: Actor) -> None:
+def _gate(version: Version) -> None:
     blockers = open_blockers(version)
     if not is_evidence_current(version):
-        check_runs.open(version=version, kind=CheckRun.Kind.EVIDENCE, actor=actor)
+        check_runs.open(version=version, kind=CheckRun.Kind.EVIDENCE)
         blockers.append(
             Blocker(
                 "evidence",

@@ -12,13 +12,13 @@ from compliance.domain.policy import CURRENT
 from compliance.domain.results import CheckResult as Result
 from compliance.domain.results import Verdict
 from compliance.domain.snapshot import Snapshot, snapshot_sha256
-from compliance.events import CheckRunFinished, CheckRunOpened
+from compliance.events import CheckRunFinished
 from compliance.models import CheckResult, CheckRun, Finding
 from compliance.selectors.snapshots import evidence_snapshot, package_snapshot
 from compliance.services.package_source import collect
 from compliance.states import RUN_MOVES, RunState
 from config.core import clock
-from config.core.actors import SYSTEM, Actor
+from config.core.actors import SYSTEM
 from config.core.digests import canonical_json
 from config.core.errors import Conflict, DomainError
 from config.core.events import publish
@@ -32,24 +32,14 @@ LIVE_CHECKS = frozenset({"HIP-06"})
 log = structlog.get_logger(__name__)
 
 
-def open(*, version: Version, kind: str, actor: Actor = SYSTEM) -> CheckRun:
-    """Ask for a run; one that waits already is used, since it will see what is there then."""
+def open(*, version: Version, kind: str) -> CheckRun:
+    """Ask for a run; one that waits already is used, since it will see what is there then.
+
+    A worker is nudged by the caller's door, or takes it up at its next sweep.
+    """
     with transaction.atomic():
         waiting = CheckRun.objects.filter(version=version, kind=kind, state=RunState.WAITING)
-        run = waiting.first()
-        if run:
-            return run
-        run = CheckRun.objects.create(version=version, kind=kind)
-        publish(
-            CheckRunOpened(
-                actor=actor,
-                object_type="check_run",
-                object_id=str(run.uuid),
-                diff={"version": [None, version.runtime_name], "kind": [None, kind]},
-                run_id=run.pk,
-            )
-        )
-    return run
+        return waiting.first() or CheckRun.objects.create(version=version, kind=kind)
 
 
 def execute(*, run_id: int) -> bool:

@@ -77,7 +77,7 @@ def request(
         found = _reusable(version, evaluation_set, engine_build, dtype)
         if found:
             if found.state == RunState.DONE and found.version_id != version.pk:
-                check_runs.open(version=version, kind=CheckRun.Kind.EVIDENCE, actor=actor)
+                check_runs.open(version=version, kind=CheckRun.Kind.EVIDENCE)
             return found
         base = version.adapter.base_model
         run = EvaluationRun.objects.create(
