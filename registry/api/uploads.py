@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParser as DjangoMultiPartParser
 from django.http.multipartparser import MultiPartParserError
 from rest_framework.exceptions import ParseError
@@ -90,6 +91,15 @@ class PackageParser(BaseParser):
         except SuspiciousOperation as error:
             raise RequestTooLarge(str(error), fix="Send fewer parts in one request.") from error
         return DataAndFiles(data, files)
+
+
+def take_unannounced_body(request: HttpRequest) -> None:
+    """Let a body that is sent in chunks, without a length, be parsed.
+
+    Django and REST framework would take it for empty; the parser counts the bytes anyway.
+    """
+    if request.headers.get("Transfer-Encoding", "").lower() == "chunked":
+        request.META.setdefault("CONTENT_LENGTH", settings.UPLOAD_MAX_BYTES)
 
 
 def source_of(

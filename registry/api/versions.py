@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -21,7 +22,7 @@ from .serializers import (
     SubmissionSerializer,
     VersionSerializer,
 )
-from .uploads import PackageParser, source_of
+from .uploads import PackageParser, source_of, take_unannounced_body
 
 
 class VersionList(ListView):
@@ -29,6 +30,11 @@ class VersionList(ListView):
 
     permission_classes = [needs(Act.SUBMIT)]
     parser_classes: list[type[BaseParser]] = [PackageParser]
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """Accept uploads of unknown length too."""
+        take_unannounced_body(request)
+        return super().initialize_request(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="versions_list", responses={200: VersionSerializer(many=True), **PROBLEMS}
