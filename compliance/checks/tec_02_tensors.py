@@ -21,6 +21,7 @@ from registry.domain.peft import (
     LoraConfig,
     ModulePlan,
     expand_targets,
+    is_linear,
     tensor_problems,
     unmatched_targets,
 )
@@ -110,6 +111,16 @@ class TensorsCheck(Check):
                     object=where,
                 )
             )
+        for module in expand_targets(config, base["shapes"]):
+            if not is_linear(module):
+                findings.append(
+                    self.failed(
+                        f"{module} is an embedding or the output head; engines serve adapters of "
+                        "linear layers only.",
+                        fix=f"Retrain without {module} among the targets.",
+                        object=where,
+                    )
+                )
         for layer in config.layers_to_transform:
             if not 0 <= layer < layers:
                 findings.append(

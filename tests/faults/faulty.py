@@ -389,6 +389,12 @@ FAULTS: dict[str, Fault] = {
     "pattern matches nothing": Fault(
         "TEC-02", configured(target_modules=r"transformer\.h\.\d+\.attn"), "target_modules"
     ),
+    "embedding as a target": Fault(
+        "TEC-02", configured(target_modules=["q_proj", "embed_tokens"]), "target_modules"
+    ),
+    "output head as a target": Fault(
+        "TEC-02", configured(target_modules=["q_proj", "lm_head"]), "target_modules"
+    ),
     "layers_to_transform out of range": Fault(
         "TEC-02", configured(layers_to_transform=[0, 40]), "layers_to_transform"
     ),

@@ -1,0 +1,87 @@
+"""manage.py check_adapter as a program: exit codes, JSON, and no database with a folder."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.adapters import write_adapter
+from tests.faults.faulty import FAULTS
+from tests.faults.tiny_base import write_base
+
+ROOT = Path(__file__).parents[3]
+
+
+def check_adapter(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with a database address that can't be reached."""
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("DATABASE_URL", "REDIS_URL", "FORMULARY_HOME")
+    }
+    environment |= {
+        "FORMULARY_HOME": str(home),
+        "DATABASE_URL": "postgres://nobody:nothing@127.0.0.1:1/none",
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.run(
+        [sys.executable, "manage.py", "check_adapter", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("base") / "tiny-llama")
+
+
+def test_a_good_folder_exits_0_without_a_database(tmp_path: Path, base: Path) -> None:
+    adapter = write_adapter(tmp_path / "a")
+    done = check_adapter(tmp_path, str(adapter), "--base", str(base), "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["verdict"] == "pass"
+    assert {finding["id"] for finding in report["findings"]} >= {"TEC-01", "SEC-01", "HIP-06"}
+
+
+def test_a_faulty_folder_exits_1_and_says_how_to_mend_it(tmp_path: Path, base: Path) -> None:
+    adapter = FAULTS["pickle"].make(tmp_path / "a")
+    done = check_adapter(tmp_path, str(adapter), "--base", str(base))
+    assert done.returncode == 1
+    for word in ("Blocking", "SEC-01", "posix.system", "save_file", "Verdict: blocked"):
+        assert word in done.stdout
+    assert not (tmp_path / "EXECUTED").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{adapter}"], "--base"),
+        (["{adapter}", "--base", "nothing-of-that-name"], "Give the folder of the base model"),
+        (["{home}/none", "--base", "{base}"], "neither a folder nor a ZIP"),
+        (["{adapter}", "--base", "{adapter}"], "lacks config.json"),
+    ],
+)
+def test_what_can_not_be_checked_exits_2_and_says_why(
+    arguments: list[str], words: str, tmp_path: Path, base: Path
+) -> None:
+    adapter = write_adapter(tmp_path / "a")
+    places = {"adapter": str(adapter), "base": str(base), "home": str(tmp_path)}
+    done = check_adapter(tmp_path, *[word.format(**places) for word in arguments])
+    assert done.returncode == 2, done.stdout
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_base_in_the_products_own_folder_is_found_by_name(tmp_path: Path) -> None:
+    write_base(tmp_path / "models" / "tiny-llama")
+    adapter = write_adapter(tmp_path / "a")
+    done = check_adapter(tmp_path, str(adapter), "--base", "tiny-llama", "--json")
+    assert done.returncode == 0, done.stderr
