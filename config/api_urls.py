@@ -8,4 +8,5 @@ urlpatterns = [
     path("schema/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
     path("", include("config.accounts.api.urls")),
     path("", include("registry.api.urls")),
+    path("", include("compliance.api.urls")),
 ]

@@ -30,6 +30,15 @@ from .evaluations import (
     prompts,
     set_by_ref,
 )
+from .lists import (
+    all_permissions,
+    all_stops,
+    approval_requests,
+    check_runs,
+    evaluation_runs,
+    evaluation_sets,
+    run_by_uuid,
+)
 from .permissions import Lease, epoch, live_permissions, open_permissions, open_serve_permission
 from .records import changed_fields
 from .signatures import VerifiedSignature, manifestation, verify_signatures
@@ -43,11 +52,17 @@ __all__ = [
     "Prompt",
     "SummaryRow",
     "VerifiedSignature",
+    "all_permissions",
+    "all_stops",
+    "approval_requests",
     "audit_events",
     "authors_of",
     "changed_fields",
+    "check_runs",
     "comparison",
     "epoch",
+    "evaluation_runs",
+    "evaluation_sets",
     "evaluation_summary",
     "explain",
     "is_blocking",
@@ -71,6 +86,7 @@ __all__ = [
     "prompts",
     "request_by_uuid",
     "required_of",
+    "run_by_uuid",
     "set_by_ref",
     "signatures_of",
     "stop_by_uuid",

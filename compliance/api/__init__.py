@@ -1,0 +1,1 @@
+"""The compliance room's part of /api/v1/."""
