@@ -1,5 +1,6 @@
 """Who may call: bearer tokens from the snapshot, and one look in the database for new ones."""
 
+import asyncio
 import hashlib
 import time
 
@@ -7,7 +8,7 @@ from django.db import DatabaseError
 
 from config.core import clock
 from serving.domain.routing import TokenGrant
-from serving.gateway.errors import InvalidApiKey, LookupUnavailable
+from serving.gateway.errors import DatabaseAway, InvalidApiKey, TooManyUnknownTokens
 from serving.gateway.limits import Limits
 from serving.gateway.snapshots import SnapshotKeeper
 from serving.gateway.threads import in_thread
@@ -25,6 +26,7 @@ class AccessControl:
         self._snapshots = snapshots
         self._new: dict[str, tuple[TokenGrant, float]] = {}
         self._unknown_until: dict[str, float] = {}
+        self._looking: dict[str, asyncio.Task[TokenGrant | None]] = {}
         self._second, self._lookups = 0, 0
 
     async def grant_of(self, authorization: str, *, scope: str) -> TokenGrant:
@@ -32,7 +34,8 @@ class AccessControl:
 
         Raises:
             InvalidApiKey: there is no live token in it, or it lacks ``scope``.
-            LookupUnavailable: the token is new here and the database does not answer.
+            DatabaseAway: the token is new here and the database does not answer.
+            TooManyUnknownTokens: it is new, like too many others in this second.
         """
         scheme, _, text = authorization.partition(" ")
         text = text.strip()
@@ -58,12 +61,27 @@ class AccessControl:
         now = time.monotonic()
         if (known := self._new.get(digest)) and now < known[1]:
             return known[0]
-        if now < self._unknown_until.get(digest, 0.0) or not self._may_look(now):
+        if now < self._unknown_until.get(digest, 0.0):
             return None
+        looking = self._looking.get(digest)
+        if looking is None:
+            if not self._may_look(now):
+                raise TooManyUnknownTokens(
+                    "Too many unknown API tokens came at once; this one was not looked up.",
+                    fix="Try again in a second.",
+                    retry_after_seconds=1,
+                )
+            looking = asyncio.ensure_future(self._read(digest, now))
+            self._looking[digest] = looking
+            looking.add_done_callback(lambda _: self._looking.pop(digest, None))
+        # Shielded: one caller that hangs up must not take the answer from the others.
+        return await asyncio.shield(looking)
+
+    async def _read(self, digest: str, now: float) -> TokenGrant | None:
         try:
             grant = await in_thread(selectors.find_token, digest)
         except DatabaseError as error:
-            raise LookupUnavailable(
+            raise DatabaseAway(
                 "This API token is new to the gateway, and it can't be looked up now.",
                 fix="Try again in a few seconds.",
                 retry_after_seconds=self._limits.retry_after_seconds,

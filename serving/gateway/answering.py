@@ -146,7 +146,7 @@ class Answering:
         try:
             await self._ask_stable(nonce, None, replaces=side, failure=failure)
         except (DomainError, asyncio.CancelledError):
-            if side is not None and not side.is_recorded:
+            if not side.is_recorded:
                 self._gateway.rows.submit(side.row(failure))
             raise
 

@@ -1,9 +1,8 @@
 """The routes of ``/v1/*``: parse, authorise, answer; every refusal in OpenAI's shape."""
 
-import asyncio
 import re
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -20,10 +19,12 @@ from config.core.errors import DomainError, ErrorKind
 from config.core.middleware import request_id_var
 from serving.domain import openai_api
 from serving.domain.openai_answers import error_body
-from serving.domain.openai_api import AskedAnswer, BodyTooLarge, RequestRefused
+from serving.domain.openai_api import AskedAnswer, RequestRefused
 from serving.domain.routing import DeploymentRoute, Standing
 from serving.gateway.answering import Answering, find_route
+from serving.gateway.bodies import read_body, until_disconnect
 from serving.gateway.delivery import Delivery
+from serving.gateway.feedback import FeedbackEndpoint
 from serving.gateway.gateway import Gateway
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ def build_app(gateway: Gateway) -> ASGIApp:
             Route(
                 "/v1/completions", _Answers(gateway, openai_api.parse_completion), methods=["POST"]
             ),
+            Route("/v1/feedback", FeedbackEndpoint(gateway), methods=["POST"]),
         ],
         exception_handlers={
             DomainError: _on_domain_error,
@@ -164,38 +166,6 @@ class _Answers:
         await until_disconnect(receive, answering.run())
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The request's body.
-
-    Raises:
-        BodyTooLarge: it has more than ``limit_bytes``.
-    """
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > limit_bytes:
-            raise BodyTooLarge(f"The body is larger than {limit_bytes} bytes.")
-    return bytes(raw)
-
-
-async def until_disconnect(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Run ``work`` to its end, or cancel it when the client hangs up."""
-
-    async def hang_up() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    working, hanging_up = asyncio.ensure_future(work), asyncio.ensure_future(hang_up())
-    try:
-        await asyncio.wait({working, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (working, hanging_up):
-            task.cancel()
-        await asyncio.wait({working, hanging_up})
-    if not working.cancelled():
-        working.result()
-
-
 async def _on_domain_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, DomainError)
     headers = {}
@@ -207,7 +177,7 @@ async def _on_domain_error(_: Request, error: Exception) -> Response:
         message=f"{error.message} {error.fix}".strip(),
         kind=_KINDS.get(error.kind, "invalid_request_error"),
         code=error.code,
-        param=error.param if isinstance(error, RequestRefused) else None,
+        param=getattr(error, "param", None),
     )
     return JSONResponse(body, status_code=error.status, headers=headers)
 

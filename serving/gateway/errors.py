@@ -12,9 +12,18 @@ class InvalidApiKey(DomainError):
     kind = ErrorKind.UNAUTHENTICATED
 
 
+class TooManyUnknownTokens(DomainError):
+    """More unknown tokens came in this second than are looked up."""
+
+    code = "too_many_unknown_tokens"
+    title = "Too many unknown tokens"
+    kind = ErrorKind.TOO_MANY
+
+
 class ModelNotFound(DomainError):
     """No deployment has this public name."""
 
+    param = "model"
     code = "model_not_found"
     title = "There is no such model"
     kind = ErrorKind.NOT_FOUND
@@ -60,11 +69,11 @@ class PromptTooLong(DomainError):
     kind = ErrorKind.INVALID
 
 
-class LookupUnavailable(DomainError):
-    """The token is new to this gateway and can't be looked up now."""
+class DatabaseAway(DomainError):
+    """What was asked needs the database, which does not answer."""
 
-    code = "lookup_unavailable"
-    title = "The token can't be looked up now"
+    code = "database_unavailable"
+    title = "The database does not answer"
     kind = ErrorKind.UNAVAILABLE
 
 

@@ -3,19 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from config.core import clock, keys
+from config.core import clock
 from serving.domain import answer_ids
 from serving.domain.answer_ids import AnswerId
 from serving.domain.openai_answers import AnswerHead
 from serving.domain.routing import DeploymentRoute, Target
 from serving.gateway.attempts import Attempt
-from serving.services.answers import AnswerRow
+from serving.services.answers import AnswerRow, answer_mac
 from serving.states import Arm, FailureKind
-
-
-def answer_mac(body: bytes) -> bytes:
-    """The HMAC over answer ids."""
-    return keys.keyed_hash("answer-id", body)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from config.core import keys
 from serving.models import Answer
 from serving.states import Arm, FailureKind
 
@@ -29,6 +30,11 @@ class AnswerRow:
     first_token_ms: int | None
     duration_ms: int
     at: datetime
+
+
+def answer_mac(body: bytes) -> bytes:
+    """The HMAC over answer ids."""
+    return keys.keyed_hash("answer-id", body)
 
 
 def record_batch(rows: Sequence[AnswerRow]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -46,13 +47,13 @@ class World:
                 base=Path(self.base.slug), base_digest=BASE_DIGEST, slots=32, **engine
             ),
         )
-        url = self.servers.enter_context(
-            make.served(build_node_app(twin, secret=make.NODE_SECRET))
-        )
+        url = self.servers.enter_context(make.served(build_node_app(twin, secret=make.NODE_SECRET)))
         self.nodes.append(make.NodeTwin(url, twin, self.base, self.folder))
         return self.nodes[-1]
 
-    def version(self, *, is_loaded: bool = True, is_permitted: bool = True, **script: Any) -> Version:
+    def version(
+        self, *, is_loaded: bool = True, is_permitted: bool = True, **script: Any
+    ) -> Version:
         made = make.version(self.folder, self.base, by=self.person, **script)
         if is_loaded:
             for node in self.nodes:
@@ -79,25 +80,48 @@ def world(transactional_db: None, tmp_path: Path) -> Iterator[World]:
         yield made
 
 
+class Caller:
+    """A program with a token of its own and a connection to one gateway."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url, self.token = url, token
+        self.http = httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=20
+        )
+
+    def chat(
+        self, model: str, text: str = "a note", *, unit: str = "", **values: Any
+    ) -> httpx.Response:
+        return self.http.post(
+            "/v1/chat/completions",
+            json={"model": model, "messages": [{"role": "user", "content": text}], **values},
+            headers={"X-Formulary-Unit": unit} if unit else {},
+        )
+
+
 @pytest.fixture
-def serve(world: World) -> Callable[..., str]:
-    """Starts a gateway (the whole of config.asgi) over the rows made so far; gives its URL."""
+def serve(world: World) -> Callable[..., Caller]:
+    """Starts a gateway (the whole of config.asgi) over the rows made so far."""
     from config.asgi import Application, _django
 
-    def start(limits: Limits = FAST) -> str:
+    def start(limits: Limits = FAST) -> Caller:
+        token = make.token()
         app = Application(_django, Gateway(limits))  # type: ignore[arg-type]
-        return str(world.servers.enter_context(make.served(app)))
+        caller = Caller(world.servers.enter_context(make.served(app)), token)
+        world.servers.callback(caller.http.close)
+        return caller
 
     return start
 
 
 @pytest.fixture
-def client(world: World, serve: Callable[..., str]) -> Callable[..., openai.OpenAI]:
+def client(world: World, serve: Callable[..., Caller]) -> Callable[..., openai.OpenAI]:
     """Starts a gateway and gives the official client for it."""
 
     def start(limits: Limits = FAST, *, token: str | None = None) -> openai.OpenAI:
+        caller = serve(limits)
         made = openai.OpenAI(
-            base_url=f"{serve(limits)}/v1", api_key=token or make.token(), max_retries=0
+            base_url=f"{caller.url}/v1", api_key=token or caller.token, max_retries=0
         )
         world.servers.callback(made.close)
         return made

@@ -1,0 +1,97 @@
+"""``POST /v1/feedback``: what any application says of an answer that it was given."""
+
+from typing import Any
+
+from django.db import DatabaseError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from config.accounts.roles import Act
+from config.core.actors import Actor
+from config.core.middleware import request_id_var
+from serving.domain.openai_api import ParameterUnsupported, RequestRefused, parse_body
+from serving.domain.routing import TokenGrant
+from serving.gateway.bodies import read_body
+from serving.gateway.errors import DatabaseAway
+from serving.gateway.gateway import Gateway
+from serving.gateway.threads import in_thread
+from serving.services import feedback
+
+MAX_CATEGORY_CHARS = 60
+MAX_TEXT_CHARS = 4000
+_KEYS = frozenset({"answer_id", "verdict", "category", "text"})
+
+
+class FeedbackEndpoint:
+    """Takes one verdict."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        request = Request(scope, receive)
+        grant = await self._gateway.access.grant_of(
+            request.headers.get("Authorization", ""), scope=Act.FEEDBACK
+        )
+        try:
+            body = parse_body(await read_body(request, self._gateway.limits.body_bytes))
+        except ClientDisconnect:
+            return
+        for name in body:
+            if name not in _KEYS:
+                raise ParameterUnsupported(
+                    f"Feedback holds something else than {', '.join(sorted(_KEYS))}."
+                )
+        verdict = body.get("verdict")
+        if not isinstance(verdict, str) or verdict not in feedback.VERDICTS:
+            raise RequestRefused("verdict is neither good nor bad.", param="verdict")
+        try:
+            recorded = await in_thread(
+                feedback.record,
+                answer_id=_text(body, "answer_id", 200, is_needed=True),
+                verdict=verdict,
+                category=_text(body, "category", MAX_CATEGORY_CHARS),
+                text=_text(body, "text", MAX_TEXT_CHARS),
+                actor=_actor(grant, request),
+            )
+        except DatabaseError as error:
+            raise DatabaseAway(
+                "Feedback can't be written now.",
+                fix="Try again in a few seconds.",
+                retry_after_seconds=self._gateway.limits.retry_after_seconds,
+            ) from error
+        answer = {
+            "answer_id": recorded.feedback.answer_id,
+            "verdict": "bad" if recorded.feedback.is_bad else "good",
+            "counted": recorded.is_counted,
+        }
+        await JSONResponse(answer)(scope, receive, send)
+
+
+def _text(body: dict[str, Any], name: str, max_chars: int, *, is_needed: bool = False) -> str:
+    value = body.get(name)
+    if value is None and not is_needed:
+        return ""
+    if not isinstance(value, str) or len(value) > max_chars or (is_needed and not value):
+        raise RequestRefused(f"{name} is not a text of at most {max_chars} characters.", param=name)
+    if "\0" in value or (name == "category" and not value.isprintable()):
+        raise RequestRefused(f"{name} holds control characters.", param=name)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RequestRefused(f"{name} holds a lone surrogate.", param=name) from error
+    return value
+
+
+def _actor(grant: TokenGrant, request: Request) -> Actor:
+    return Actor(
+        kind="user",
+        name=grant.username,
+        user_id=grant.user_pk,
+        person_id=grant.person_pk,
+        ip="" if request.client is None else request.client.host,
+        session=f"token:{grant.prefix}",
+        request_id=request_id_var.get(),
+    )
