@@ -231,8 +231,8 @@ class MainJob:
 
     def _request(self, version: dict[str, Any]) -> dict[str, Any] | None:
         answer = self.engineer.api.post("/approval-requests", json={"version": version["uuid"]})
-        if answer.status_code == 409:
-            return None  # the evidence is still being checked
+        if answer.status_code == 422 and _is_only_waiting(answer.json()):
+            return None
         if answer.status_code not in {200, 201}:
             raise DemoFailed(f"No approval could be asked for: {answer.text[:1500]}")
         return dict(answer.json())
@@ -334,11 +334,11 @@ class MainJob:
         chapter("Version 3 names children and was never tried on any")
         self.upload("v3")
         self.evaluate("v3", "adults")
-        first = self._refused("v3")
+        first = self.gate_refuses("v3")
         self._must("CLN-04" in first, f"v3 was refused by {first}, not by CLN-04")
         say("The engineer adds the children's set.")
         self.evaluate("v3", "children")
-        second = self._refused("v3")
+        second = self.gate_refuses("v3")
         self._must(bool({"CLN-01", "CLN-02"} & set(second)), f"v3 was refused by {second}")
         self.refused_by = sorted({*first, *second})
 
@@ -366,13 +366,6 @@ class MainJob:
             return self.traffic.count >= LEAST_REQUESTS
 
         return look
-
-    def _refused(self, name: str) -> list[str]:
-        self._checked_evidence(name)
-        return self.gate_refuses(name)
-
-    def _checked_evidence(self, name: str) -> None:
-        self._checked(self.versions[name], "evidence")
 
     def _must(self, is_so: bool, otherwise: str) -> None:
         if not is_so:
@@ -417,6 +410,11 @@ class MainJob:
             "evaluations": self.evaluations,
             "seconds": round(time.monotonic() - self.started_at, 1),
         }
+
+
+def _is_only_waiting(problem: dict[str, Any]) -> bool:
+    """Whether the gate only says that the evidence checks haven't run over the newest rows."""
+    return any(error["check_id"] == "evidence" for error in problem.get("errors", ()))
 
 
 def main() -> int:
