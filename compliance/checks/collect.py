@@ -185,7 +185,7 @@ def _read_through(stream: BinaryIO) -> _Read:
         size_bytes += len(piece)
         if len(head) < HEAD_BYTES:
             head += piece[: HEAD_BYTES - len(head)]
-        tail = (tail + piece)[-_ZIP_END_BYTES:]
+        tail = (tail + piece if len(piece) < _ZIP_END_BYTES else piece)[-_ZIP_END_BYTES:]
         if is_text:
             try:
                 is_text = "\0" not in decoder.decode(piece)
@@ -229,7 +229,7 @@ def _read_json_file(stream: BinaryIO, file: FileFacts, read: _Read, facts: Packa
         return
     stream.seek(0)
     data, _ = read_json(stream.read(JSON_BYTES).decode())
-    file["code_keys"] = code_keys(data)
+    file["code_keys"] = [printable(place) for place in code_keys(data)]
     if isinstance(data, dict):
         _add_templates(file["path"], data.get("chat_template"), facts)
 

@@ -43,8 +43,9 @@ def tensor_facts(stream: BinaryIO, info: TensorInfo) -> TensorFacts:
             nan += nan_here
             inf += int(piece.size - finite.sum()) - nan_here
             values = piece[finite]
-        overflow += int((np.abs(values) >= F16_END).sum())
-        nonzero += int(np.count_nonzero(values))
+        if values.size and (values.max() >= F16_END or values.min() <= -F16_END):
+            overflow += int(np.count_nonzero(np.abs(values) >= F16_END))
+        nonzero += int(np.count_nonzero(values != 0))
     counts: TensorFacts = {
         **facts,
         "nan": nan,

@@ -102,7 +102,7 @@ def write_adapter(
     tensors: Tensors | None = None,
     metadata: dict[str, str] | None = None,
 ) -> Path:
-    """A folder with an adapter: rank 8 on q_proj and v_proj of all layers, unless told otherwise."""
+    """A folder with an adapter: rank 8 on all q_proj and v_proj, unless told otherwise."""
     folder.mkdir(parents=True, exist_ok=True)
     if tensors is None:
         tensors = lora_tensors(ranks_of("q_proj", "v_proj"))

@@ -100,6 +100,26 @@ def test_the_same_facts_give_the_same_hashes_whatever_the_facts_are(
     assert verdict(first) is verdict(second)
 
 
+def test_texts_that_no_encoding_holds_break_nothing(tmp_path: Path, base: Base) -> None:
+    """JSON may spell half a character, which can't be hashed or printed as it is."""
+    half = "\ud800\x1b[2J"
+    config = adapter_config(
+        base_model_name_or_path=half,
+        target_modules=[half, "q_proj"],
+        rank_pattern={half: 500},
+        auto_mapping={half: half},
+        trust_remote_code=half,
+        task_type=half,
+    ) | {half: {half: {"auto_map": half}}}
+    report = report_on(write_adapter(tmp_path / "a", config=config), base)
+    assert report.verdict is Verdict.BLOCKED
+    assert not [f for f in report.findings if f.state is State.ERROR]
+    for finding in report.findings:
+        assert (finding.message + finding.fix + finding.object).isprintable()
+    report.as_json().encode()
+    assert all(result.result_sha256 for result in report.results)
+
+
 def test_a_check_does_not_change_its_snapshot(snapshot: Snapshot) -> None:
     before = snapshot_sha256(snapshot)
     run(snapshot, CURRENT)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def check_adapter(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with a database address that can't be reached."""
+    """Run the command with a database that can't be opened."""
     environment = {
         key: value
         for key, value in os.environ.items()
@@ -24,7 +24,7 @@ def check_adapter(home: Path, *arguments: str) -> subprocess.CompletedProcess[st
     }
     environment |= {
         "FORMULARY_HOME": str(home),
-        "DATABASE_URL": "postgres://nobody:nothing@127.0.0.1:1/none",
+        "DATABASE_URL": "sqlite:////nowhere/at/all.sqlite3",
         "OMP_NUM_THREADS": "1",
     }
     return subprocess.run(
