@@ -21,7 +21,7 @@ SETS: dict[str, dict[str, int]] = {
     "eval_adults": {"adult_short": 120},
     "eval_children": {"child_short": 60},
     "traffic_pool": {"adult_short": 50, "child_short": 30, "adult_long": 12, "child_long": 8},
-    "train": {"adult_short": 660, "child_short": 420, "adult_long": 70, "child_long": 50},
+    "train": {"adult_short": 1400, "child_short": 840, "adult_long": 96, "child_long": 64},
 }
 
 
