@@ -27,5 +27,6 @@ app.conf.beat_schedule = {
     "sweep-evaluations": {"task": "serving.tasks.sweep_evaluations", "schedule": 5.0},
     "sweep-rollouts": {"task": "serving.tasks.sweep_rollouts", "schedule": 1.0},
     "reconcile-nodes": {"task": "serving.tasks.reconcile_nodes", "schedule": 2.0},
+    "sweep-incoming": {"task": "registry.tasks.sweep_incoming", "schedule": 24 * 3600.0},
     "nightly": {"task": "compliance.tasks.recheck_approved", "schedule": 24 * 3600.0},
 }

@@ -25,6 +25,7 @@ from config.core.middleware import request_id_var
 from .authentication import actor_of_request, client_ip
 from .models import User
 from .selectors import actor_of
+from .services import second_factors
 
 
 def connect() -> None:
@@ -93,6 +94,8 @@ def _code_wrong(request: HttpRequest, user: User, **_: Any) -> None:
 
 
 def _factor_added(request: HttpRequest, user: User, authenticator: Any, **_: Any) -> None:
+    if authenticator.type == authenticator.Type.TOTP:
+        second_factors.spend_current_code(user)
     _publish(SecondFactorEnrolled, request, user, second_factor=[None, str(authenticator.type)])
 
 

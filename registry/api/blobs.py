@@ -1,6 +1,11 @@
 """Bytes by digest, for node agents and readers."""
 
-from django.http import FileResponse, HttpResponse
+from collections.abc import AsyncIterator, Iterator
+
+from asgiref.sync import sync_to_async
+from django.core.files.base import File
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -9,6 +14,7 @@ from rest_framework.request import Request
 from config.accounts.api.base import PROBLEMS, ApiView
 from config.accounts.permissions import needs_any
 from config.accounts.roles import Act
+from config.core.digests import CHUNK_BYTES
 from registry import selectors
 from registry.services import blobs
 
@@ -25,8 +31,12 @@ class BlobDetail(ApiView):
     def get(self, request: Request, sha256: str) -> HttpResponseBase:
         """The bytes, streamed. Who reads them hashes them again."""
         blob = selectors.blob_by_digest(sha256)
-        response = FileResponse(
-            blobs.open(blob), content_type="application/octet-stream", filename=sha256
+        stream = blobs.open(blob)
+        # Django under ASGI would read a synchronous iterator to its end before the first byte.
+        is_async = isinstance(request._request, ASGIRequest)
+        response = StreamingHttpResponse(
+            _pieces_async(stream) if is_async else _pieces(stream),
+            content_type="application/octet-stream",
         )
         return _described(response, sha256, blob.size_bytes)
 
@@ -35,6 +45,20 @@ class BlobDetail(ApiView):
         """Whether the bytes are there, and how many."""
         blob = selectors.blob_by_digest(sha256)
         return _described(HttpResponse(), sha256, blob.size_bytes)
+
+
+def _pieces(stream: "File[bytes]") -> Iterator[bytes]:
+    with stream:
+        while piece := stream.read(CHUNK_BYTES):
+            yield piece
+
+
+async def _pieces_async(stream: "File[bytes]") -> AsyncIterator[bytes]:
+    try:
+        while piece := await sync_to_async(stream.read, thread_sensitive=False)(CHUNK_BYTES):
+            yield piece
+    finally:
+        stream.close()
 
 
 def _described(response: HttpResponseBase, sha256: str, size_bytes: int) -> HttpResponseBase:

@@ -89,6 +89,12 @@ def enrol_totp(*, user: User, actor: Actor) -> str:
     return secret
 
 
+def spend_current_code(user: User) -> None:
+    """Spend the time step of now: its code was typed on the page that set the factor up."""
+    counter = int(clock.now().timestamp()) // mfa_settings.TOTP_PERIOD
+    TotpUse.objects.update_or_create(user=user, defaults={"last_counter": counter})
+
+
 def verify(*, user: User, code: str) -> bool:
     """Whether ``code`` proves one of the account's second factors; it can't be used again.
 

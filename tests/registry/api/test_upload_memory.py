@@ -1,6 +1,7 @@
-"""A large upload through a real server: its memory stays flat."""
+"""A large upload and download through a real server: its memory stays flat."""
 
 import contextlib
+import hashlib
 import os
 import re
 import socket
@@ -82,7 +83,7 @@ def _body(size_bytes: int) -> Iterator[bytes]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_300_megabytes_keep_memory_flat() -> None:
+def test_300_megabytes_up_and_down_keep_memory_flat() -> None:
     if connection.vendor != "postgresql" or not Path("/proc/self/status").exists():
         pytest.skip("needs a server process beside the test's database, and /proc")
     user = accounts.engineer()
@@ -97,8 +98,13 @@ def test_300_megabytes_keep_memory_flat() -> None:
         assert client.post(url, headers=headers, content=_body(1 << 20)).status_code == 201
         before_bytes = _peak_bytes(pid)
         answer = client.post(url, headers=headers, content=_body(SIZE_BYTES))
+        assert answer.status_code == 201, answer.text
+        sha256 = Blob.objects.get(size_bytes=SIZE_BYTES).sha256
+        digest = hashlib.sha256()
+        with client.stream("GET", f"/api/v1/blobs/{sha256}", headers=headers) as download:
+            for piece in download.iter_bytes():
+                digest.update(piece)
         grown_bytes = _peak_bytes(pid) - before_bytes
-    assert answer.status_code == 201, answer.text
+    assert digest.hexdigest() == sha256
     assert Version.objects.count() == 2
-    assert Blob.objects.filter(size_bytes=SIZE_BYTES).exists()
     assert grown_bytes < ALLOWED_GROWTH_BYTES
