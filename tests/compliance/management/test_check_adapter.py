@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 
-from tests.faults.adapters import write_adapter
+from registry.domain.base_folder import base_facts
+from registry.models import BaseModel
+from tests.faults.adapters import adapter_config, write_adapter
 from tests.faults.faulty import FAULTS
 from tests.faults.tiny_base import write_base
 
@@ -85,3 +88,29 @@ def test_a_base_in_the_products_own_folder_is_found_by_name(tmp_path: Path) -> N
     adapter = write_adapter(tmp_path / "a")
     done = check_adapter(tmp_path, str(adapter), "--base", "tiny-llama", "--json")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["tiny", "acme/tiny-llama"])
+def test_a_registered_base_is_found_by_each_of_its_names(
+    name: str, tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = base_facts(base)
+    BaseModel.objects.create(
+        slug="tiny",
+        folder=str(base),
+        digest=facts.digest,
+        declared_names=["acme/tiny-llama"],
+        facts=facts.as_json(),
+    )
+    config = adapter_config(base_model_name_or_path="acme/tiny-llama")
+    adapter = write_adapter(tmp_path / "a", config=config)
+    call_command("check_adapter", str(adapter), "--base", name, "--json")
+    assert json.loads(capsys.readouterr().out)["verdict"] == "pass"
+
+
+@pytest.mark.django_db
+def test_a_base_that_nobody_registered_exits_2(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="neither a folder nor a registered") as refused:
+        call_command("check_adapter", str(write_adapter(tmp_path / "a")), "--base", "unknown")
+    assert refused.value.returncode == 2
