@@ -11,7 +11,7 @@ from serving.domain.routing import TokenGrant
 from serving.gateway.errors import DatabaseAway, InvalidApiKey, TooManyUnknownTokens
 from serving.gateway.limits import Limits
 from serving.gateway.snapshots import SnapshotKeeper
-from serving.gateway.threads import in_thread
+from serving.gateway.threads import DatabaseThreads
 from serving.selectors import routing as selectors
 
 _UNKNOWN_SECONDS = 1.0
@@ -21,9 +21,10 @@ _MAX_REMEMBERED = 10_000
 class AccessControl:
     """Finds the grant of a bearer token; unknown ones cost at most a bounded number of reads."""
 
-    def __init__(self, limits: Limits, snapshots: SnapshotKeeper) -> None:
+    def __init__(self, limits: Limits, snapshots: SnapshotKeeper, threads: DatabaseThreads) -> None:
         self._limits = limits
         self._snapshots = snapshots
+        self._threads = threads
         self._new: dict[str, tuple[TokenGrant, float]] = {}
         self._unknown_until: dict[str, float] = {}
         self._looking: dict[str, asyncio.Task[TokenGrant | None]] = {}
@@ -63,6 +64,8 @@ class AccessControl:
             return known[0]
         if now < self._unknown_until.get(digest, 0.0):
             return None
+        if self._snapshots.is_control_away:
+            raise self._away()
         looking = self._looking.get(digest)
         if looking is None:
             if not self._may_look(now):
@@ -73,19 +76,24 @@ class AccessControl:
                 )
             looking = asyncio.ensure_future(self._read(digest, now))
             self._looking[digest] = looking
-            looking.add_done_callback(lambda _: self._looking.pop(digest, None))
-        # Shielded: one caller that hangs up must not take the answer from the others.
-        return await asyncio.shield(looking)
+            looking.add_done_callback(lambda done: self._looked_up(digest, done))
+        try:
+            async with asyncio.timeout(self._limits.database_seconds):
+                # Shielded: one caller that hangs up must not take the answer from the others.
+                return await asyncio.shield(looking)
+        except TimeoutError as error:
+            raise self._away() from error
+
+    def _looked_up(self, digest: str, done: asyncio.Task[TokenGrant | None]) -> None:
+        self._looking.pop(digest, None)
+        if not done.cancelled():
+            done.exception()  # whoever still waits gets it; nobody may
 
     async def _read(self, digest: str, now: float) -> TokenGrant | None:
         try:
-            grant = await in_thread(selectors.find_token, digest)
+            grant = await self._threads.run(selectors.find_token, digest)
         except DatabaseError as error:
-            raise DatabaseAway(
-                "This API token is new to the gateway, and it can't be looked up now.",
-                fix="Try again in a few seconds.",
-                retry_after_seconds=self._limits.retry_after_seconds,
-            ) from error
+            raise self._away() from error
         if grant is None:
             if len(self._unknown_until) >= _MAX_REMEMBERED:
                 self._unknown_until.clear()
@@ -96,6 +104,13 @@ class AccessControl:
             # Until the next full read has surely seen it; a revocation counts from then on.
             self._new[digest] = (grant, now + self._limits.reread_seconds)
         return grant
+
+    def _away(self) -> DatabaseAway:
+        return DatabaseAway(
+            "This API token is new to the gateway, and it can't be looked up now.",
+            fix="Try again in a few seconds.",
+            retry_after_seconds=self._limits.retry_after_seconds,
+        )
 
     def _may_look(self, now: float) -> bool:
         if int(now) != self._second:

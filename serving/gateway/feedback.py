@@ -1,5 +1,6 @@
 """``POST /v1/feedback``: what any application says of an answer that it was given."""
 
+import asyncio
 from typing import Any
 
 from django.db import DatabaseError
@@ -15,7 +16,6 @@ from serving.domain.routing import TokenGrant
 from serving.gateway.bodies import read_body
 from serving.gateway.errors import DatabaseAway
 from serving.gateway.gateway import Gateway
-from serving.gateway.threads import in_thread
 from serving.services import feedback
 
 MAX_CATEGORY_CHARS = 60
@@ -47,27 +47,34 @@ class FeedbackEndpoint:
         verdict = body.get("verdict")
         if not isinstance(verdict, str) or verdict not in feedback.VERDICTS:
             raise RequestRefused("verdict is neither good nor bad.", param="verdict")
-        try:
-            recorded = await in_thread(
-                feedback.record,
-                answer_id=_text(body, "answer_id", 200, is_needed=True),
-                verdict=verdict,
-                category=_text(body, "category", MAX_CATEGORY_CHARS),
-                text=_text(body, "text", MAX_TEXT_CHARS),
-                actor=_actor(grant, request),
-            )
-        except DatabaseError as error:
-            raise DatabaseAway(
-                "Feedback can't be written now.",
-                fix="Try again in a few seconds.",
-                retry_after_seconds=self._gateway.limits.retry_after_seconds,
-            ) from error
+        recorded = await self._record(
+            answer_id=_text(body, "answer_id", 200, is_needed=True),
+            verdict=verdict,
+            category=_text(body, "category", MAX_CATEGORY_CHARS),
+            text=_text(body, "text", MAX_TEXT_CHARS),
+            actor=_actor(grant, request),
+        )
         answer = {
             "answer_id": recorded.feedback.answer_id,
             "verdict": "bad" if recorded.feedback.is_bad else "good",
             "counted": recorded.is_counted,
         }
         await JSONResponse(answer)(scope, receive, send)
+
+    async def _record(self, **values: Any) -> feedback.Recorded:
+        gateway = self._gateway
+        error: Exception | None = None
+        if not gateway.snapshots.is_control_away:
+            try:
+                async with asyncio.timeout(gateway.limits.database_seconds):
+                    return await gateway.request_threads.run(feedback.record, **values)
+            except (DatabaseError, TimeoutError) as caught:
+                error = caught
+        raise DatabaseAway(
+            "Feedback can't be written now.",
+            fix="Try again in a few seconds; the same feedback twice does no harm.",
+            retry_after_seconds=gateway.limits.retry_after_seconds,
+        ) from error
 
 
 def _text(body: dict[str, Any], name: str, max_chars: int, *, is_needed: bool = False) -> str:

@@ -1,11 +1,13 @@
 """The parts of the data plane, started and stopped together."""
 
+import asyncio
+
 from serving.gateway.access import AccessControl
 from serving.gateway.limits import Limits
 from serving.gateway.node_client import NodeClient
 from serving.gateway.rows import RowWriter
 from serving.gateway.snapshots import SnapshotKeeper
-from serving.gateway.threads import in_thread
+from serving.gateway.threads import DatabaseThreads
 
 
 class Gateway:
@@ -14,8 +16,11 @@ class Gateway:
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.nodes = NodeClient(self.limits)
-        self.snapshots = SnapshotKeeper(self.limits, self.nodes)
-        self.access = AccessControl(self.limits, self.snapshots)
+        # Apart, so that no request can hold up the reading of stops.
+        self.routing_threads = DatabaseThreads("routing", count=1)
+        self.request_threads = DatabaseThreads("requests", count=4)
+        self.snapshots = SnapshotKeeper(self.limits, self.nodes, self.routing_threads)
+        self.access = AccessControl(self.limits, self.snapshots, self.request_threads)
         self.rows = RowWriter(self.limits)
 
     async def start(self) -> None:
@@ -27,5 +32,7 @@ class Gateway:
     async def stop(self) -> None:
         """End the background work; queued rows are written first."""
         await self.snapshots.stop()
-        await in_thread(self.rows.stop)
+        await asyncio.to_thread(self.rows.stop)
         await self.nodes.close()
+        self.routing_threads.close()
+        self.request_threads.close()

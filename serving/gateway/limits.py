@@ -12,6 +12,8 @@ class Limits:
     reread_seconds: float = 5.0
     # After this long without a successful poll the control plane counts as away.
     away_after_seconds: float = 5.0
+    # A request that needs the database waits this long for it.
+    database_seconds: float = 3.0
     connect_seconds: float = 2.0
     first_token_seconds: float = 30.0
     token_gap_seconds: float = 15.0

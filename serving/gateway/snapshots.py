@@ -15,7 +15,7 @@ from serving.domain.routing import (
 )
 from serving.gateway.limits import Limits
 from serving.gateway.node_client import NodeClient
-from serving.gateway.threads import in_thread
+from serving.gateway.threads import DatabaseThreads
 from serving.selectors import routing as selectors
 
 log = structlog.get_logger(__name__)
@@ -24,9 +24,10 @@ log = structlog.get_logger(__name__)
 class SnapshotKeeper:
     """The last snapshot, the leases on this process's clock, and how fresh both are."""
 
-    def __init__(self, limits: Limits, nodes: NodeClient) -> None:
+    def __init__(self, limits: Limits, nodes: NodeClient, threads: DatabaseThreads) -> None:
         self._limits = limits
         self._nodes = nodes
+        self._threads = threads
         self._leases = LeaseClock()
         self._read_at = self._polled_at = float("-inf")
         self._task: asyncio.Task[None] | None = None
@@ -62,11 +63,11 @@ class SnapshotKeeper:
     async def poll(self) -> None:
         """Look at the epochs; read the snapshot when they moved, or when it has grown old."""
         began = time.monotonic()
-        epochs = await in_thread(selectors.epochs)
+        epochs = await self._threads.run(selectors.epochs)
         is_old = began - self._read_at >= self._limits.reread_seconds
         if is_old or epochs != (self.current.routing_epoch, self.current.stops_epoch):
             began = time.monotonic()
-            self._take(await in_thread(selectors.build_snapshot), began)
+            self._take(await self._threads.run(selectors.build_snapshot), began)
         self._polled_at = began
 
     def _take(self, snapshot: RoutingSnapshot, read_at_seconds: float) -> None:

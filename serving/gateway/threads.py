@@ -1,6 +1,7 @@
-"""Runs what needs the database in a thread, away from the event loop."""
+"""Runs what needs the database in threads, away from the event loop."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -10,16 +11,29 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-async def in_thread(
-    function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
-) -> Result:
-    """Call ``function`` in a thread of its own, with a database connection of its own."""
+class DatabaseThreads:
+    """A few threads for one purpose: what hangs there holds up nothing else."""
 
-    def call() -> Result:
-        close_old_connections()
-        try:
-            return function(*args, **kwargs)
-        finally:
+    def __init__(self, purpose: str, *, count: int) -> None:
+        self._executor = ThreadPoolExecutor(count, thread_name_prefix=f"gateway-{purpose}")
+
+    async def run(
+        self,
+        function: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """Call ``function`` in one of the threads, with that thread's database connection."""
+
+        def call() -> Result:
             close_old_connections()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                close_old_connections()
 
-    return await sync_to_async(call, thread_sensitive=False)()
+        return await sync_to_async(call, thread_sensitive=False, executor=self._executor)()
+
+    def close(self) -> None:
+        """Take no more calls; those that run are not waited for."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
