@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 JOBS ?= 2
 
-.PHONY: demo run test lint types ci-browser demo-adapters bench schema screenshots clean
+.PHONY: install demo run test lint types demo-adapters schema clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -39,9 +39,6 @@ demo-adapters: $(STAMP) ## Train the demo's four adapters again (about half an h
 
 schema: $(STAMP) ## Write the API reference
 	$(BIN)/python manage.py spectacular --file docs/reference/openapi.yaml
-
-bench: $(STAMP)
-	$(BIN)/python -m bench
 
 clean:
 	rm -rf $(VENV) var staticfiles
