@@ -4,6 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from config.console.sites import console
+from config.core import problems
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/console/")),
@@ -11,6 +12,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("api/v1/", include("config.api_urls")),
     path("console/", console.urls),
+    path("docs/problems/<slug:code>", problems.page),
 ]
 handler403 = "config.core.problems.forbidden"
 handler404 = "config.core.problems.not_found"

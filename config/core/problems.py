@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -146,3 +147,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
             detail="This is our fault, not yours. Nothing was half done; it is safe to try again.",
         ),
     )
+
+
+def page(request: HttpRequest, code: str) -> HttpResponse:
+    """The page under docs/problems/ that a problem document's ``type`` points at."""
+    path = settings.BASE_DIR / "docs" / "problems" / f"{code}.md"
+    if not path.is_file():
+        return not_found(request)
+    return HttpResponse(path.read_text(), content_type="text/plain; charset=utf-8")
