@@ -23,6 +23,8 @@ log = structlog.get_logger("node")
 SECRET_VARIABLE = "FORMULARY_NODE_SECRET"  # noqa: S105 - the variable's name
 MIN_SECRET_CHARS = 16
 DRAIN_SECONDS = 5
+HALF_THE_PROCESSORS = max(1, (os.cpu_count() or 2) // 2)
+"""Torch's threads wait for each other all the time; on busy processors more of them are slower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class NodeOptions:
     max_rank: int = 64
     max_model_len: int = 1024
     dtype: str = "float32"
-    threads: int = 2
+    threads: int = HALF_THE_PROCESSORS
     expect_digest: str | None = None
     port_file: Path | None = None
 
@@ -55,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-rank", type=int, default=64)
     parser.add_argument("--max-model-len", type=int, default=1024, help="prompt and answer, tokens")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--threads", type=int, default=2, help="torch's threads")
+    parser.add_argument("--threads", type=int, default=HALF_THE_PROCESSORS, help="torch's threads")
     parser.add_argument("--secret-file", type=Path, help=f"else the variable {SECRET_VARIABLE}")
     parser.add_argument("--expect-digest", help="hash the whole base and refuse another digest")
     parser.add_argument("--port-file", type=Path, help="written when the node listens")
