@@ -1,6 +1,6 @@
 """Engines: one class a file behind ``base.Engine``, listed here and imported when asked for."""
 
-from importlib import import_module
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from serving.engines.errors import EngineRefused
@@ -8,10 +8,21 @@ from serving.engines.errors import EngineRefused
 if TYPE_CHECKING:
     from serving.engines.base import Engine
 
-ENGINES = {
-    "memory": "serving.engines.memory.MemoryEngine",
-    "torch": "serving.engines.torch_engine.TorchEngine",
-}
+
+def _memory() -> "type[Engine]":
+    from serving.engines.memory import MemoryEngine
+
+    return MemoryEngine
+
+
+def _torch() -> "type[Engine]":
+    from serving.engines.torch_engine import TorchEngine
+
+    return TorchEngine
+
+
+ENGINES: "dict[str, Callable[[], type[Engine]]]" = {"memory": _memory, "torch": _torch}
+"""Name → what imports the class: a process that serves with one engine pays for no other."""
 
 
 def engine_class(name: str) -> "type[Engine]":
@@ -24,6 +35,4 @@ def engine_class(name: str) -> "type[Engine]":
         raise EngineRefused(
             f"there is no engine {name!r}", fix=f"Choose one of {', '.join(sorted(ENGINES))}."
         )
-    module, _, attribute = ENGINES[name].rpartition(".")
-    found: type[Engine] = getattr(import_module(module), attribute)
-    return found
+    return ENGINES[name]()
