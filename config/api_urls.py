@@ -1,11 +1,13 @@
 """The API of all rooms under /api/v1/, and its schema."""
 
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView
+from drf_spectacular.views import SpectacularAPIView
+
+from config.accounts.api.reference import ReferencePage
 
 urlpatterns = [
     path("schema", SpectacularAPIView.as_view(), name="schema"),
-    path("schema/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("schema/redoc", ReferencePage.as_view(), name="redoc"),
     path("", include("config.accounts.api.urls")),
     path("", include("registry.api.urls")),
     path("", include("compliance.api.urls")),

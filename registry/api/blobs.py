@@ -44,7 +44,9 @@ class BlobDetail(ApiView):
     def head(self, request: Request, sha256: str) -> HttpResponseBase:
         """Whether the bytes are there, and how many."""
         blob = selectors.blob_by_digest(sha256)
-        return _described(HttpResponse(), sha256, blob.size_bytes)
+        return _described(
+            HttpResponse(content_type="application/octet-stream"), sha256, blob.size_bytes
+        )
 
 
 def _pieces(stream: "File[bytes]") -> Iterator[bytes]:
