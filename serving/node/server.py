@@ -1,6 +1,7 @@
 """Starting a node: engine, socket, port file, and an orderly end on SIGTERM."""
 
 import argparse
+import asyncio
 import os
 import socket
 from collections.abc import Generator
@@ -23,6 +24,8 @@ log = structlog.get_logger("node")
 SECRET_VARIABLE = "FORMULARY_NODE_SECRET"  # noqa: S105 - the variable's name
 MIN_SECRET_CHARS = 16
 DRAIN_SECONDS = 5
+CUT_SECONDS = 2
+"""After the drain, the time in which late answers are told that they have failed."""
 HALF_THE_PROCESSORS = max(1, (os.cpu_count() or 2) // 2)
 """Torch's threads wait for each other all the time; on busy processors more of them are slower."""
 
@@ -132,9 +135,12 @@ def build_node(options: NodeOptions) -> Node:
 
 
 class NodeServer(uvicorn.Server):
-    """uvicorn that writes the port file once it listens, and ends with exit status 0."""
+    """uvicorn that writes the port file once it listens, drains, and ends with exit status 0."""
 
-    port_file: Path | None = None
+    def __init__(self, config: uvicorn.Config, node: Node, port_file: Path | None) -> None:
+        super().__init__(config)
+        self._node = node
+        self.port_file = port_file
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then tell the port: written beside and renamed, so nobody reads half of it."""
@@ -145,6 +151,19 @@ class NodeServer(uvicorn.Server):
             beside.write_text(f"{port}\n")
             beside.replace(self.port_file)
         log.info("node.listening", port=port, pid=os.getpid())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more; answers that outlast the drain end with a line that says so."""
+
+        async def end_late_answers() -> None:
+            await asyncio.sleep(DRAIN_SECONDS)
+            await self._node.end_all()
+
+        late = asyncio.create_task(end_late_answers())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            late.cancel()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -163,11 +182,9 @@ def build_server(node: Node, options: NodeOptions) -> NodeServer:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS + CUT_SECONDS,
     )
-    server = NodeServer(config)
-    server.port_file = options.port_file
-    return server
+    return NodeServer(config, node, options.port_file)
 
 
 def serve(options: NodeOptions) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import structlog
 
 from config.core.errors import DomainError
 from serving.engines.base import AdapterState, Engine
-from serving.engines.errors import AdapterUnknown
+from serving.engines.errors import AdapterUnknown, AnswerFailed
 from serving.node.packages import require_name_fits, verify_package
 from serving.node.permits import LeaseKey, Leases, Stops
+from serving.node.problems import Stopped
 from serving.node.streams import Answer
 
 log = structlog.get_logger("node")
@@ -77,14 +79,20 @@ class Node:
         """Take over the stops: end their answers and unload their replicas."""
         self.stops.apply(epoch, digests)
         stopped = self.stops.digests
-        await asyncio.gather(
-            *(answer.stop() for answer in list(self.answers) if answer.digest in stopped)
-        )
+        withdrawn = Stopped("the version was stopped everywhere while it answered")
+        await self._end_answers(lambda answer: answer.digest in stopped, withdrawn)
         for adapter in self.engine.loaded():
             if adapter.digest in stopped and adapter.state is AdapterState.LOADED:
                 with suppress(AdapterUnknown):  # somebody else has unloaded it meanwhile
                     await self.unload(adapter.name)
         log.info("stops.applied", epoch=self.stops.epoch, count=len(stopped))
+
+    async def end_all(self) -> None:
+        """End every answer in flight as failed: the process is about to end."""
+        await self._end_answers(lambda _: True, AnswerFailed("the node is shutting down"))
+
+    async def _end_answers(self, chosen: Callable[[Answer], bool], error: DomainError) -> None:
+        await asyncio.gather(*(a.end(error) for a in list(self.answers) if chosen(a)))
 
     def published_digest(self, name: str) -> str | None:
         """The digest that answers for ``name`` now."""

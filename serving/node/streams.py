@@ -24,36 +24,36 @@ class ClientGone(Exception):
 
 
 class Answer:
-    """One answer in flight: the engine's events, until they end or ``stop`` is called."""
+    """One answer in flight: the engine's events, until they end or ``end`` is called."""
 
     def __init__(self, engine: Engine, request: GenerateRequest, digest: str) -> None:
         self.digest = digest
-        self.is_stopped = False
         self._events: Any = engine.generate(request)
         self._is_waiting = False
+        self._ending: DomainError | None = None
 
     async def next(self) -> TokenEvent:
         """The next event.
 
         Raises:
-            Stopped: the digest was stopped meanwhile.
-            AnswerFailed: the engine broke off.
+            DomainError: what the engine raised, or what ``end`` was given.
         """
-        if not self.is_stopped:
+        event: TokenEvent | None = None
+        if self._ending is None:
             self._is_waiting = True
             try:
-                event: TokenEvent | None = await anext(self._events, None)
+                event = await anext(self._events, None)
             finally:
                 self._is_waiting = False
-            if event is None and not self.is_stopped:
-                raise AnswerFailed("the engine ended the answer without a finish")
-            if event is not None and not self.is_stopped:
-                return event
-        raise Stopped(f"digest {self.digest[:12]} was stopped")
+        if self._ending is not None:
+            raise self._ending
+        if event is None:
+            raise AnswerFailed("the engine ended the answer without a finish")
+        return event
 
-    async def stop(self) -> None:
-        """End the answer at its next step; at once when its client is slow to read."""
-        self.is_stopped = True
+    async def end(self, error: DomainError) -> None:
+        """End the answer with ``error`` at its next step; at once when its client reads slowly."""
+        self._ending = error
         if not self._is_waiting:
             await self._events.aclose()
 

@@ -83,6 +83,22 @@ def test_sigterm_lets_running_answers_end_and_exits_0(tmp_path: Path, command: s
     assert "private" not in logged and f'"{answer}"' not in logged and SECRET not in logged
 
 
+def test_an_answer_that_outlasts_the_drain_is_told_so(tmp_path: Path) -> None:
+    command = [*COMMANDS["module"], *arguments(tmp_path)]
+    with process(command, FORMULARY_MEMORY_LATENCY_MS="100") as (node, lines):
+        url = f"http://127.0.0.1:{(tmp_path / 'port').read_text().strip()}"
+        body = {"name": "base", "prompt": "long", "max_tokens": 900}
+        headers = {"Authorization": f"Bearer {SECRET}"}
+        with httpx.stream("POST", f"{url}/node/v1/generate", json=body, headers=headers) as stream:
+            found = stream.iter_lines()
+            next(found)
+            node.send_signal(signal.SIGTERM)
+            rest = [line for line in found if line]
+        assert '"finish":"failed"' in rest[-1] and '"code":"answer_failed"' in rest[-1]
+        assert node.wait(10) == 0
+    assert "Traceback" not in "".join(lines)
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
