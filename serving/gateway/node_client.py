@@ -17,6 +17,7 @@ from serving.gateway.limits import Limits
 
 Result = TypeVar("Result")
 _MAX_PROBLEM_BYTES = 16_384
+_DRAIN_SECONDS = 1.0
 
 
 class StreamFailed(Exception):
@@ -128,10 +129,10 @@ class NodeStream:
             self._response = None
 
     def release(self) -> None:
-        """Give the connection back after the last event."""
+        """Give the connection back after the last event, once the node has closed its body."""
         self._client.ended(self)
         if self._response is not None:
-            self._response.release()
+            self._client.drain(self._response)
             self._response = None
 
     async def _bounded(self, waiting: Awaitable[Result], seconds: float) -> Result:
@@ -183,6 +184,7 @@ class NodeClient:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._open: set[NodeStream] = set()
+        self._draining: set[asyncio.Task[None]] = set()
         self._outstanding: Counter[str] = Counter()
         self._shunned_until: dict[str, float] = {}
 
@@ -201,6 +203,8 @@ class NodeClient:
 
     async def close(self) -> None:
         """Hang up everywhere."""
+        for task in self._draining:
+            task.cancel()
         await self.session.close()
 
     def stream(self, upstream: Upstream, digest: str) -> NodeStream:
@@ -227,6 +231,27 @@ class NodeClient:
         """End every open stream of these digests."""
         for stream in [stream for stream in self._open if stream.digest in digests]:
             stream.stop()
+
+    def drain(self, response: aiohttp.ClientResponse) -> None:
+        """Read the end of a body beside the answer: only then can the connection be used again."""
+        if response.content.at_eof():
+            response.release()
+            return
+        task = asyncio.create_task(self._drain(response))
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
+
+    async def _drain(self, response: aiohttp.ClientResponse) -> None:
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                rest = await response.content.readany()
+        except (aiohttp.ClientError, TimeoutError):
+            rest = b"?"
+        # Closing is also right for a node that sends on after its finish.
+        if rest:
+            response.close()
+        else:
+            response.release()
 
     def began(self, stream: NodeStream) -> None:
         """Count a stream as open."""
