@@ -5,14 +5,15 @@ from typing import Any
 
 from compliance.events import EvaluationRecorded
 from compliance.models import CheckRun, EvaluationRun
-from config.accounts.events import AccessRefused, SignInFailed
 from config.core.events import Event, subscribe
-from registry.events import LabelChanged, VersionRefused, VersionSubmitted
+from registry.events import LabelChanged, VersionSubmitted
 from registry.models import Version
 
 AUDITED_ROOMS = ("config.accounts.", "registry.", "compliance.")
-"""Rooms whose events are audit events; those above write their own by ``audit.record``."""
-REFUSALS = (VersionRefused, AccessRefused, SignInFailed)
+"""Rooms whose events are audit events; those above write their own by ``audit.record``.
+
+A refusal is published in a transaction of its own by whoever refuses, after his rollback.
+"""
 
 
 def connect() -> None:
@@ -25,10 +26,7 @@ def _on_event(event: Event) -> None:
     from compliance.services import audit
 
     if type(event).__module__.startswith(AUDITED_ROOMS):
-        if isinstance(event, REFUSALS):
-            audit.record_refused_event(event)
-        else:
-            audit.record_event(event)
+        audit.record_event(event)
     react = REACTIONS.get(type(event))
     if react:
         react(event)

@@ -113,18 +113,6 @@ def record_event(event: Event) -> None:
     )
 
 
-def record_refused_event(event: Event) -> None:
-    """Write a published refusal, which is followed by a rollback more often than not."""
-    record_refusal(
-        action=event.action,
-        actor=event.actor,
-        object_type=event.object_type,
-        object_id=event.object_id,
-        reason=event.reason,
-        diff=event.diff,
-    )
-
-
 def _in_transaction() -> bool:
     """Whether the caller holds a transaction open (that of a test case does not count)."""
     try:

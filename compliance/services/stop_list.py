@@ -18,12 +18,14 @@ def append(line: Mapping[str, str]) -> None:
     target = path()
     target.parent.mkdir(parents=True, exist_ok=True)
     data = (json.dumps(dict(line), ensure_ascii=True) + "\n").encode()
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with os.fdopen(os.open(target, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b") as stream:
+        if stream.seek(0, os.SEEK_END) > 0:
+            stream.seek(-1, os.SEEK_END)
+            if stream.read(1) != b"\n":
+                data = b"\n" + data  # a power cut left half a line
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def stopped() -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from compliance.models import ApprovalRequest, EvaluationRun, EvaluationSet, Signature
+from compliance.models import ApprovalRequest, CheckRun, EvaluationRun, EvaluationSet, Signature
 from compliance.selectors import prompts
 from compliance.services import approvals, check_runs, evaluation_sets, evaluations, sealing
 from config.accounts.models import User
@@ -82,8 +82,6 @@ def answer(run: EvaluationRun, how: Callable[[str], str] = right) -> EvaluationR
 
 def run_checks(version: Version) -> None:
     """Execute whatever checks wait, as the worker would."""
-    from compliance.models import CheckRun
-
     for run in CheckRun.objects.filter(version=version, state="waiting").order_by("pk"):
         assert check_runs.execute(run_id=run.pk), run.kind
 

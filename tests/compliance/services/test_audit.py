@@ -7,10 +7,12 @@ from django.db import DatabaseError, connection, transaction
 
 from compliance.models import AuditEvent
 from compliance.services import audit, sealing
-from config.accounts.events import RoleGranted, SignInFailed
+from config.accounts.events import RoleGranted
 from config.accounts.models import Person
 from config.core.actors import SYSTEM, Actor
 from config.core.events import publish
+from registry.domain.packages import PackageInvalid
+from tests.factories import registry as make
 
 
 def write(action: str = "test.done", **values: object) -> AuditEvent:
@@ -71,11 +73,13 @@ def test_a_refusal_survives_the_rollback_of_its_caller() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_published_refusal_survives_too() -> None:
-    with pytest.raises(ValueError, match="undone"), transaction.atomic():
-        publish(SignInFailed(actor=SYSTEM, object_type="user", object_id="x"))
-        raise ValueError("undone")
-    assert [row.action for row in AuditEvent.objects.all()] == ["session.refused"]
+def test_a_refused_upload_is_in_the_trail_and_nothing_else_of_it() -> None:
+    adapter = make.adapter()
+    before = AuditEvent.objects.count()
+    with pytest.raises(PackageInvalid):
+        make.version(of=adapter, files={"../evil": b"x", **make.package()})
+    rows = AuditEvent.objects.order_by("pk")[before:]
+    assert [row.action for row in rows] == ["version.refused"]
 
 
 @pytest.mark.django_db
