@@ -26,6 +26,8 @@ MIN_SECRET_CHARS = 16
 DRAIN_SECONDS = 5
 CUT_SECONDS = 2
 """After the drain, the time in which late answers are told that they have failed."""
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep idle connections, so that none is closed under a new request."""
 HALF_THE_PROCESSORS = max(1, (os.cpu_count() or 2) // 2)
 """Torch's threads wait for each other all the time; on busy processors more of them are slower."""
 
@@ -182,6 +184,7 @@ def build_server(node: Node, options: NodeOptions) -> NodeServer:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS + CUT_SECONDS,
     )
     return NodeServer(config, node, options.port_file)

@@ -9,7 +9,8 @@ import pytest
 
 from serving.engines.base import GenerateRequest
 from serving.engines.errors import AdapterUnloadable, AnswerFailed
-from serving.engines.memory import MemoryEngine, prompt_key
+from serving.engines.memory import MemoryEngine
+from serving.engines.scripts import prompt_key
 
 DIGEST = "a" * 64
 
