@@ -18,8 +18,6 @@ from serving.gateway.errors import DatabaseAway
 from serving.gateway.gateway import Gateway
 from serving.services import feedback
 
-MAX_CATEGORY_CHARS = 60
-MAX_TEXT_CHARS = 4000
 _KEYS = frozenset({"answer_id", "verdict", "category", "text"})
 
 
@@ -50,13 +48,13 @@ class FeedbackEndpoint:
         recorded = await self._record(
             answer_id=_text(body, "answer_id", 200, is_needed=True),
             verdict=verdict,
-            category=_text(body, "category", MAX_CATEGORY_CHARS),
-            text=_text(body, "text", MAX_TEXT_CHARS),
+            category=_text(body, "category", feedback.MAX_CATEGORY_CHARS),
+            text=_text(body, "text", feedback.MAX_TEXT_CHARS),
             actor=_actor(grant, request),
         )
         answer = {
             "answer_id": recorded.feedback.answer_id,
-            "verdict": "bad" if recorded.feedback.is_bad else "good",
+            "verdict": recorded.verdict,
             "counted": recorded.is_counted,
         }
         await JSONResponse(answer)(scope, receive, send)

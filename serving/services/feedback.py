@@ -13,6 +13,8 @@ from serving.models import Answer, Deployment, Feedback, Rollout
 from serving.services.answers import answer_mac
 
 VERDICTS = frozenset({"good", "bad"})
+MAX_CATEGORY_CHARS = 60
+MAX_TEXT_CHARS = 4000
 OPEN_FOR = timedelta(days=7)
 
 
@@ -30,6 +32,11 @@ class Recorded:
 
     feedback: Feedback
     is_counted: bool
+
+    @property
+    def verdict(self) -> str:
+        """``good`` or ``bad``."""
+        return "bad" if self.feedback.is_bad else "good"
 
 
 def record(
