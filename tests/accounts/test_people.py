@@ -111,3 +111,13 @@ def test_create_user_reads_the_password_from_standard_input(monkeypatch: Any) ->
     assert user.check_password(accounts.PASSWORD)
     assert selectors.roles_of(user) == {Role.ML_ENGINEER}
     assert out.getvalue() == "ana: ml_engineer\n"
+
+
+def test_a_role_is_granted_and_ended_from_the_command_line() -> None:
+    user = accounts.user(username="ana")
+    call_command("grant_role", "ana", "operator", stdout=StringIO())
+    assert selectors.roles_of(user) == {Role.OPERATOR}
+    call_command("grant_role", "ana", "operator", "--end", stdout=StringIO())
+    assert selectors.roles_of(user) == frozenset()
+    with pytest.raises(CommandError, match="no account 'ben'"):
+        call_command("grant_role", "ben", "operator")

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.test import Client
 
-from config.accounts.events import SignedIn, SignInFailed
+from config.accounts.events import SecondFactorEnrolled, SignedIn, SignInFailed
 from config.accounts.models import User
 from config.accounts.services import second_factors
 from config.core.events import Event, _handlers, subscribe
@@ -110,3 +111,24 @@ def test_a_session_reads_the_api_and_writes_only_with_a_csrf_token() -> None:
     answer = client.post("/api/v1/adapters", {}, content_type="application/json")
     assert answer.status_code == 403
     assert answer["Content-Type"] == "application/problem+json"
+
+
+def test_a_person_sets_up_an_authenticator_app_and_its_first_code_is_spent(
+    client: Client, events: list[Event], django_capture_on_commit_callbacks: Any
+) -> None:
+    user = accounts.engineer()
+    _password(client, user)
+    asked = client.get("/accounts/2fa/totp/activate/")
+    assert asked["Location"].startswith("/accounts/reauthenticate/")
+    again = client.post(asked["Location"], {"password": accounts.PASSWORD})
+    assert again["Location"] == "/accounts/2fa/totp/activate/"
+    assert client.get(again["Location"]).status_code == 200
+    secret = client.session["mfa.totp.secret"]
+    code = second_factors.totp_code(secret)
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = client.post("/accounts/2fa/totp/activate/", {"code": code})
+    assert answer.status_code == 302
+    assert second_factors.is_enrolled(user)
+    assert secret not in str(Authenticator.objects.filter(user=user).values())
+    assert any(isinstance(event, SecondFactorEnrolled) for event in events)
+    assert not second_factors.verify(user=user, code=code)

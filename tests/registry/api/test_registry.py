@@ -190,4 +190,7 @@ def test_base_models_are_listed_and_read(reader: APIClient) -> None:
 
 def test_the_schema_and_its_pages_are_there(reader: APIClient) -> None:
     assert b"/api/v1/adapters/{ref}/versions" in reader.get("/api/v1/schema").content
-    assert reader.get("/api/v1/schema/redoc").status_code == 200
+    page = reader.get("/api/v1/schema/redoc")
+    assert page.status_code == 200
+    assert b"https://" not in page.content
+    assert "script-src 'self';" in page["Content-Security-Policy"]
