@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 
 from compliance.domain.separation import Account, Authors, Requirement, requirements
 from compliance.models import ApprovalRequest, EvaluationRun, Signature
+from compliance.selectors.refs import parse_uuid
 from compliance.states import ApprovalState
 from config.accounts.models import User
 from config.core.errors import NotFound
@@ -29,7 +30,7 @@ def request_by_uuid(uuid: UUID | str) -> ApprovalRequest:
     Raises:
         NotFound: there is none.
     """
-    found = _requests().filter(uuid=uuid).first()
+    found = _requests().filter(uuid=parse_uuid(uuid)).first()
     if found is None:
         raise NotFound(f"There is no approval request {uuid}.", fix="List them.")
     return found

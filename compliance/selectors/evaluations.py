@@ -9,6 +9,7 @@ from django.db.models import Max, QuerySet
 from compliance.domain.evaluation import paired, pooled
 from compliance.domain.statistics import mcnemar_exact, newcombe_paired, wilson
 from compliance.models import EvaluationRun, EvaluationSet
+from compliance.selectors.refs import parse_uuid
 from compliance.states import RunState
 from config.core import keys
 from config.core.digests import canonical_json, sha256_hex
@@ -80,10 +81,9 @@ def set_by_ref(ref: str) -> EvaluationSet:
         NotFound: there is no such set.
     """
     name, _, version_name = ref.partition("@")
-    rows = EvaluationSet.objects.filter(name=name, version_name=version_name or "1")
-    if len(ref) == 36 and ref.count("-") == 4 and "@" not in ref:
-        rows = EvaluationSet.objects.filter(uuid=ref)
-    found = rows.first()
+    found = EvaluationSet.objects.filter(name=name, version_name=version_name or "1").first()
+    if found is None:
+        found = EvaluationSet.objects.filter(uuid=parse_uuid(ref)).first()
     if found is None:
         raise NotFound(f"There is no evaluation set {ref}.", fix="List /api/v1/evaluation-sets.")
     return found

@@ -12,6 +12,7 @@ from compliance.models import (
     Permission,
     Stop,
 )
+from compliance.selectors.refs import parse_uuid
 from config.core.errors import NotFound
 from registry.models import Version
 
@@ -42,7 +43,7 @@ def run_by_uuid(uuid: UUID | str) -> EvaluationRun:
     Raises:
         NotFound: there is none.
     """
-    found = evaluation_runs().filter(uuid=uuid).first()
+    found = evaluation_runs().filter(uuid=parse_uuid(uuid)).first()
     if found is None:
         raise NotFound(f"There is no evaluation {uuid}.", fix="List /api/v1/evaluations.")
     return found

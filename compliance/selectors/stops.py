@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from compliance.models import Stop
+from compliance.selectors.refs import parse_uuid
 from config.core.errors import NotFound
 
 
@@ -29,7 +30,7 @@ def stop_by_uuid(uuid: UUID | str) -> Stop:
     Raises:
         NotFound: there is none.
     """
-    found = Stop.objects.filter(uuid=uuid).first()
+    found = Stop.objects.filter(uuid=parse_uuid(uuid)).first()
     if found is None:
         raise NotFound(f"There is no stop {uuid}.", fix="List /api/v1/stops.")
     return found
