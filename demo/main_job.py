@@ -157,10 +157,8 @@ class MainJob:
 
     def _checked(self, version: dict[str, Any], kind: str) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
-            page = self.engineer.call(
-                "GET", "/checks", params={"version": version["uuid"], "kind": kind}
-            )
-            runs = page["results"]
+            page = self.engineer.call("GET", "/checks", params={"version": version["uuid"]})
+            runs = [run for run in page["results"] if run["kind"] == kind]
             return runs[0] if runs and runs[0]["state"] in {"done", "failed"} else None
 
         return dict(wait_for(look, f"the {kind} checks of {version['runtime_name']}"))
@@ -190,10 +188,12 @@ class MainJob:
                 return seen if all(run["state"] == "done" for run in seen) else None
 
             wait_for(look, f"the evaluation of {name}", patience_seconds=400.0)
-        summary = self.engineer.call(
-            "GET", f"/versions/{self.versions[name]['uuid']}/evaluation-summary"
+        gate = self.engineer.call(
+            "GET", "/checks/gate", params={"version": self.versions[name]["uuid"]}
         )
-        union = summary["union"]
+        in_all = [row for row in gate["evaluations"] if not row["attribute"]]
+        # With several sets the last row without a group is their union.
+        union = in_all[-1]
         self.evaluations[name] = {
             "correct": union["correct"],
             "n": union["n"],
@@ -201,7 +201,7 @@ class MainJob:
         }
         say(
             f"{name}: {union['correct']} of {union['n']} right, at least "
-            f"{float(union['wilson_low']):.1%} (95 % sure)."
+            f"{union['wilson_low']:.1%} (95 % sure)."
         )
 
     def gate_refuses(self, name: str) -> list[str]:
