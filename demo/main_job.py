@@ -226,8 +226,8 @@ class MainJob:
         )
         self.reviewer.sign(request, "reviewed_technical")
         say(f"{self.reviewer.printed_name} has reviewed and signed.")
-        signature = self.clinician.sign(request, "approved")
-        say(signature["manifestation"])
+        signed = self.clinician.sign(request, "approved")
+        say(signed["signatures"][-1]["manifestation"])
 
     def _request(self, version: dict[str, Any]) -> dict[str, Any] | None:
         answer = self.engineer.api.post("/approval-requests", json={"version": version["uuid"]})

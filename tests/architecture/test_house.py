@@ -68,7 +68,7 @@ def test_rooms_above_are_not_reachable_through_reverse_accessors() -> None:
                 continue
             other = field.related_model._meta.app_label
             is_cross_room = other in ROOMS and other != model._meta.app_label
-            if is_cross_room and not field.remote_field.is_hidden():
+            if is_cross_room and not field.remote_field.hidden:
                 wrong.append(f"{model.__name__}.{field.name}")
     assert not wrong, f'these need related_name="+": {wrong}'
 
