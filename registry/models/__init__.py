@@ -1,6 +1,6 @@
 """The registry's tables."""
 
-from .adapters import Adapter, Alias, AliasMove
+from .adapters import Adapter, Alias, AliasMove, SafetyClass
 from .base_models import BaseModel
 from .blobs import Blob
 from .versions import Label, Version, VersionFile
@@ -12,6 +12,7 @@ __all__ = [
     "BaseModel",
     "Blob",
     "Label",
+    "SafetyClass",
     "Version",
     "VersionFile",
 ]

@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from config.accounts.models import ApiToken
+from config.accounts.roles import Role
 from config.core.admin import RECORDS
 from tests.factories import accounts
 from tests.factories import registry as make
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize(("model", "admin"), RECORDS, ids=lambda value: value.__name__)
 def test_a_record_is_read_only(client: Client, model: type, admin: type) -> None:
-    user = accounts.engineer()
+    user = accounts.user(Role.ML_ENGINEER, Role.COMPLIANCE_OFFICER)
     text = accounts.token_text(user)
     make.version(of=make.adapter(owner=user))
     client.force_login(user)
