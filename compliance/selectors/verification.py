@@ -1,4 +1,4 @@
-"""Verifies the audit trail: chain, tree heads, and what has not been sealed in time."""
+"""Verifies the audit trail: chain, tree heads, what is not sealed in time, and signatures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +12,11 @@ from compliance.domain.signed_note import NoteUnreadable, is_signed_by
 from compliance.models import AuditEvent, Checkpoint
 from compliance.selectors.audit import parse_body
 from compliance.selectors.checkpoints import newest_file, read_file
+from compliance.selectors.verification_signatures import (
+    counts,
+    record_faults,
+    signature_faults,
+)
 from config.core import clock, keys
 
 SEAL_WITHIN = timedelta(seconds=10)
@@ -76,7 +81,7 @@ class _Head:
 
 
 def verify(*, checkpoint_file: Path | None = None) -> Report:
-    """Recompute every hash of the trail and every tree head that can be found.
+    """Recompute every hash of the trail, every tree head, every signature and approved record.
 
     ``checkpoint_file``: a copy kept outside the database; without one, the newest in the folder.
 
@@ -102,6 +107,7 @@ def verify(*, checkpoint_file: Path | None = None) -> Report:
     report.lines.append(bad or _chain_line(report))
     report.lines.extend(_head_line(head, roots, report.entries) for head in heads)
     report.lines.append(_unsealed_line())
+    report.lines.extend(_signature_lines())
     return report
 
 
@@ -185,6 +191,20 @@ def _head_line(head: _Head, roots: dict[int, str], entries: int) -> Line:
     if roots.get(head.size) != head.root:
         return Line(False, what, f"{where}: root differs, history was rewritten", 1)
     return Line(True, what, f"{where}, root {head.root[:16]}, signature valid")
+
+
+def _signature_lines() -> list[Line]:
+    signatures, records = counts()
+    lines = []
+    for what, count, faults in (
+        ("signatures", signatures, list(signature_faults())),
+        ("records", records, list(record_faults())),
+    ):
+        lines += [Line(False, what, fault.text) for fault in faults]
+        if not faults:
+            said = "verify" if what == "signatures" else "approved, each equals the facts"
+            lines.append(Line(True, what, f"{count} {said}"))
+    return lines
 
 
 def _unsealed_line() -> Line:

@@ -25,6 +25,7 @@ from compliance.models import (
     Signature,
 )
 from compliance.selectors import manifestation, verify_signatures
+from compliance.services.verification import verify
 from compliance.states import ApprovalState
 from config.accounts.roles import Role
 from config.accounts.selectors import actor_of
@@ -273,6 +274,28 @@ def test_swapped_signature_rows_are_found() -> None:
         assert not found[0].is_valid
         assert "it was given under another record" in found[0].faults
         assert "it does not follow the signature before it" in found[1].faults
+    failures = [line for line in verify().lines if not line.is_ok]
+    assert {line.what for line in failures} == {"signatures"}
+    assert len(failures) == 4
+
+
+def test_a_deleted_signature_is_missed_by_the_trail() -> None:
+    request = c.requested()
+    signature = c.signer(Role.REVIEWER).sign(request, TECHNICAL)
+    assert verify().is_clean
+    _as_owner(lambda: Signature.objects.all().delete())
+    bad = verify().first_bad
+    assert bad is not None
+    assert bad.text == f"signature {signature.uuid} is in the trail and its row is gone"
+
+
+def test_the_verifier_names_the_field_that_changed_after_signing() -> None:
+    request = c.approved()
+    label = request.version.labels.get()
+    type(label).objects.filter(pk=label.pk).update(limits="none at all")
+    bad = verify().first_bad
+    assert bad is not None
+    assert bad.text.endswith('changed after it was signed: label.limits "" -> "none at all"')
 
 
 @pytest.mark.parametrize(
