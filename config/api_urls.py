@@ -10,5 +10,6 @@ urlpatterns = [
     path("schema/redoc", ReferencePage.as_view(), name="redoc"),
     path("", include("config.accounts.api.urls")),
     path("", include("registry.api.urls")),
+    path("", include("serving.api.urls")),
     path("", include("compliance.api.urls")),
 ]

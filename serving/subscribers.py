@@ -1,5 +1,31 @@
-"""News from the rooms below, a line each."""
+"""News from the rooms below and from this one, a line each."""
+
+from compliance.events import DigestStopped, EvaluationRequested, PermissionChanged
+from config.core.events import subscribe
+from serving.events import ReplicaMoved
 
 
 def connect() -> None:
     """Subscribe this room to the events that it answers."""
+    subscribe(EvaluationRequested, _reconcile)
+    subscribe(PermissionChanged, _reconcile)
+    subscribe(DigestStopped, _look_at_rollouts)
+    subscribe(ReplicaMoved, _go_on_with)
+
+
+def _reconcile(event: EvaluationRequested | PermissionChanged) -> None:
+    from serving.services import nudges
+
+    nudges.reconcile_on_commit()
+
+
+def _look_at_rollouts(event: DigestStopped) -> None:
+    from serving.services import nudges
+
+    nudges.sweep_rollouts_on_commit()
+
+
+def _go_on_with(event: ReplicaMoved) -> None:
+    from serving.services import nudges
+
+    nudges.follow_replica(event.replica_id)

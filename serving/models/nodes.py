@@ -17,7 +17,9 @@ class Node(PublicModel):
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="+")
     engine = models.CharField(max_length=40)
     is_enabled = models.BooleanField(default=True)
-    boot_id = models.CharField(max_length=40, blank=True)
+    boot_id = models.CharField(
+        max_length=40, blank=True, help_text="Empty while what runs there is not as registered"
+    )
     status = models.JSONField(default=dict, help_text="What the node last said of itself")
     stops_epoch_seen = models.PositiveBigIntegerField(default=0)
     last_seen_at = models.DateTimeField(null=True)
@@ -45,7 +47,9 @@ class Replica(PublicModel):
     proven_boot_id = models.CharField(max_length=40, blank=True)
     proven_at = models.DateTimeField(null=True)
     error = models.CharField(max_length=500, blank=True)
-    attempts = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0, help_text="Claims so far; names a claim")
+    failures_count = models.PositiveIntegerField(default=0, help_text="In a row")
+    unwanted_at = models.DateTimeField(null=True, help_text="Since when nothing wishes for it")
     nudged_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(default=clock.now)
 

@@ -1,0 +1,337 @@
+"""Shapes of serving's API."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from serving.models import AnalysisRun, Deployment, Node, Replica, Revision, Rollout, RolloutStep
+from serving.selectors import nodes as node_reads
+from serving.selectors import rollouts as rollout_reads
+from serving.selectors.deployments import revision_name
+from serving.selectors.probes import is_same_as_base
+
+
+class ReplicaSerializer(serializers.ModelSerializer[Replica]):
+    """A version on a node: wanted, seen, proven."""
+
+    node = serializers.CharField(source="node.name", read_only=True)
+    runtime_name = serializers.CharField(source="version.runtime_name", read_only=True)
+    version = serializers.UUIDField(source="version.uuid", read_only=True)
+    is_proven = serializers.SerializerMethodField()
+    is_same_as_base = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Replica
+        fields = [
+            "uuid",
+            "node",
+            "version",
+            "runtime_name",
+            "digest",
+            "state",
+            "is_proven",
+            "is_same_as_base",
+            "proven_boot_id",
+            "proven_at",
+            "error",
+            "attempts",
+            "failures_count",
+            "unwanted_at",
+            "changed_at",
+        ]
+        read_only_fields = fields
+
+    def get_is_proven(self, replica: Replica) -> bool:
+        """Ready under the node's present boot id."""
+        return replica.state == "ready" and replica.proven_boot_id == replica.node.boot_id
+
+    def get_is_same_as_base(self, replica: Replica) -> bool | None:
+        """Whether its probe equals the base's, so that the adapter does not show."""
+        return is_same_as_base(replica.digest)
+
+
+class NodeSerializer(serializers.ModelSerializer[Node]):
+    """A node as registered and as last seen; never its secret."""
+
+    base_model = serializers.CharField(source="base_model.slug", read_only=True)
+    status = serializers.JSONField(read_only=True)
+    is_usable = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Node
+        fields = [
+            "uuid",
+            "name",
+            "url",
+            "base_model",
+            "engine",
+            "is_enabled",
+            "is_usable",
+            "boot_id",
+            "status",
+            "stops_epoch_seen",
+            "last_seen_at",
+            "last_error",
+            "registered_at",
+        ]
+        read_only_fields = fields
+
+    def get_is_usable(self, node: Node) -> bool:
+        """Enabled, as registered, and answering lately."""
+        return node_reads.is_usable(node)
+
+
+class NodeRequestSerializer(serializers.Serializer[Any]):
+    """A node to register."""
+
+    name = serializers.CharField(max_length=63)
+    url = serializers.CharField(max_length=300)
+    secret = serializers.CharField(max_length=200, write_only=True)
+    base_model = serializers.CharField(max_length=100, help_text="Slug, uuid or declared name")
+    engine = serializers.ChoiceField(choices=["torch", "memory", "vllm"])
+
+
+class RevisionSerializer(serializers.ModelSerializer[Revision]):
+    """One numbered spec of a deployment."""
+
+    runtime_name = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Revision
+        fields = ["uuid", "number", "runtime_name", "digest", "created_at"]
+        read_only_fields = fields
+
+    def get_runtime_name(self, revision: Revision) -> str:
+        """``slug@<12 hex>``."""
+        return revision_name(revision.deployment, revision)
+
+
+class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
+    """A public name with what answers under it now."""
+
+    adapter = serializers.CharField(source="adapter.ref", read_only=True, default=None)
+    base_model = serializers.CharField(source="base_model.slug", read_only=True)
+    output_contract = serializers.JSONField(read_only=True)
+    policy = serializers.JSONField(read_only=True)
+    stable_runtime_name = serializers.SerializerMethodField()
+    stable_revision_number = serializers.IntegerField(
+        source="stable_revision.number", read_only=True, default=None
+    )
+    open_rollout = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Deployment
+        fields = [
+            "uuid",
+            "public_name",
+            "title",
+            "adapter",
+            "base_model",
+            "output_contract",
+            "policy",
+            "stable_runtime_name",
+            "stable_revision_number",
+            "stable_since",
+            "open_rollout",
+            "is_enabled",
+            "created_at",
+        ]
+        read_only_fields = fields
+
+    def get_stable_runtime_name(self, deployment: Deployment) -> str:
+        """``slug@<12 hex>`` of what answers; empty while nothing does."""
+        return revision_name(deployment, deployment.stable_revision)
+
+    def get_open_rollout(self, deployment: Deployment) -> str | None:
+        """The uuid of the rollout under way."""
+        found = getattr(deployment, "open_rollouts", None)
+        return str(found[0].uuid) if found else None
+
+
+class DeploymentRequestSerializer(serializers.Serializer[Any]):
+    """A deployment to open; without ``adapter`` it serves the base itself."""
+
+    public_name = serializers.CharField(max_length=100)
+    title = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
+    adapter = serializers.CharField(max_length=200, required=False, help_text="Slug or uuid")
+    base_model = serializers.CharField(max_length=100, required=False)
+    output_contract = serializers.DictField(required=False, default=dict)
+    policy = serializers.DictField(required=False, default=dict)
+
+
+class CountsSerializer(serializers.Serializer[Any]):
+    """Answers of a deployment since it exists."""
+
+    answers = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    replaced_by_stable = serializers.IntegerField()
+    reported = serializers.IntegerField()
+
+
+class ExpectationSerializer(serializers.Serializer[Any]):
+    """What a canary's decision will cost."""
+
+    requests = serializers.IntegerField(allow_null=True)
+    candidate_answers = serializers.IntegerField(allow_null=True)
+    days = serializers.FloatField(allow_null=True)
+    words = serializers.CharField()
+
+
+class StepSerializer(serializers.ModelSerializer[RolloutStep]):
+    """One step of a rollout."""
+
+    params = serializers.JSONField(read_only=True)
+
+    class Meta:
+        model = RolloutStep
+        fields = ["index", "kind", "params", "state", "detail", "started_at", "finished_at"]
+        read_only_fields = fields
+
+
+class EvidenceSerializer(serializers.ModelSerializer[AnalysisRun]):
+    """What one signal said at one moment."""
+
+    detail = serializers.JSONField(read_only=True)
+
+    class Meta:
+        model = AnalysisRun
+        fields = [
+            "signal",
+            "step_index",
+            "stage",
+            "verdict",
+            "requests_count",
+            "canary_count",
+            "canary_bad_count",
+            "stable_count",
+            "stable_bad_count",
+            "log10_worse",
+            "log10_safe",
+            "log10_limit",
+            "needed_requests",
+            "detail",
+            "at",
+        ]
+        read_only_fields = fields
+
+
+class RolloutSerializer(serializers.ModelSerializer[Rollout]):
+    """A rollout with its steps and the newest reading of each signal."""
+
+    deployment = serializers.CharField(source="deployment.public_name", read_only=True)
+    from_runtime_name = serializers.SerializerMethodField()
+    to_runtime_name = serializers.SerializerMethodField()
+    started_by = serializers.CharField(source="started_by.username", read_only=True)
+    progress_percentage = serializers.SerializerMethodField()
+    sentence = serializers.SerializerMethodField()
+    steps = StepSerializer(many=True, read_only=True)
+    readings = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Rollout
+        fields = [
+            "uuid",
+            "deployment",
+            "from_runtime_name",
+            "to_runtime_name",
+            "strategy",
+            "state",
+            "stage",
+            "weight_percent",
+            "trigger",
+            "reason",
+            "paused_reason",
+            "requests_count",
+            "progress_percentage",
+            "sentence",
+            "steps",
+            "readings",
+            "started_by",
+            "started_at",
+            "finished_at",
+        ]
+        read_only_fields = fields
+
+    def get_from_runtime_name(self, rollout: Rollout) -> str:
+        """What was stable when it began."""
+        return revision_name(rollout.deployment, rollout.from_revision)
+
+    def get_to_runtime_name(self, rollout: Rollout) -> str:
+        """What it brings."""
+        return revision_name(rollout.deployment, rollout.to_revision)
+
+    def get_progress_percentage(self, rollout: Rollout) -> int:
+        """0 to 100; 100 only at the end."""
+        return rollout_reads.progress_of(rollout)
+
+    def get_sentence(self, rollout: Rollout) -> str:
+        """What is going on, in plain words."""
+        return rollout_reads.sentence(rollout)
+
+    @extend_schema_field(EvidenceSerializer(many=True))
+    def get_readings(self, rollout: Rollout) -> list[dict[str, Any]]:
+        """The newest reading of each signal."""
+        rows = rollout_reads.latest_readings(rollout).values()
+        return [dict(EvidenceSerializer(row).data) for row in rows]
+
+
+class RolloutLineSerializer(RolloutSerializer):
+    """A rollout in a list: without its readings."""
+
+    class Meta(RolloutSerializer.Meta):
+        fields = [
+            name
+            for name in RolloutSerializer.Meta.fields
+            if name not in {"readings", "steps", "progress_percentage"}
+        ]
+        read_only_fields = fields
+
+    readings = None  # type: ignore[assignment]
+    steps = None  # type: ignore[assignment]
+    progress_percentage = None  # type: ignore[assignment]
+
+
+class RolloutRequestSerializer(serializers.Serializer[Any]):
+    """A rollout to start; without ``version`` the base itself, with a reason."""
+
+    deployment = serializers.CharField(max_length=100)
+    version = serializers.CharField(max_length=300, required=False, help_text="uuid or ref")
+    strategy = serializers.ChoiceField(choices=["canary"], required=False, default="canary")
+    reason = serializers.CharField(max_length=1000, required=False, default="", allow_blank=True)
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    """Why."""
+
+    reason = serializers.CharField(max_length=1000)
+
+
+class ClaimRequestSerializer(serializers.Serializer[Any]):
+    """An agent takes work, or (with ``claim``) says that it is still at it."""
+
+    boot_id = serializers.CharField(max_length=40)
+    claim = serializers.IntegerField(required=False)
+
+
+class ClaimSerializer(serializers.Serializer[Any]):
+    """The number under which the work is reported."""
+
+    claim = serializers.IntegerField()
+
+
+class ReadyRequestSerializer(serializers.Serializer[Any]):
+    """An agent's proof."""
+
+    claim = serializers.IntegerField()
+    boot_id = serializers.CharField(max_length=40)
+    digest = serializers.CharField(max_length=64)
+    probe = serializers.DictField()
+    base_probe = serializers.DictField(required=False, allow_null=True, default=None)
+
+
+class FailedRequestSerializer(serializers.Serializer[Any]):
+    """Why a load failed."""
+
+    claim = serializers.IntegerField()
+    error = serializers.CharField(max_length=1000)

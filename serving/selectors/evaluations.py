@@ -1,0 +1,40 @@
+"""Which evaluation runs can go on, and where."""
+
+from datetime import timedelta
+
+from django.db.models import Q
+
+from compliance.models import EvaluationRun
+from compliance.services.evaluations import TAKE_OVER_AFTER
+from compliance.states import RunState
+from config.core import clock
+from serving.models import Node, Replica
+from serving.selectors.nodes import is_usable
+from serving.states import ReplicaState
+
+
+def ready_node(run: EvaluationRun) -> Node | None:
+    """A node that has proven the run's version; the one that began it, if that is among them."""
+    rows = Replica.objects.filter(
+        version_id=run.version_id, state=ReplicaState.READY
+    ).select_related("node__base_model")
+    nodes = [
+        row.node for row in rows if is_usable(row.node) and row.proven_boot_id == row.node.boot_id
+    ]
+    same = [node for node in nodes if node.name == run.node_name]
+    return min(same or nodes, key=lambda node: node.pk, default=None)
+
+
+def runs_to_take_up() -> list[int]:
+    """Runs that wait, or whose worker went silent, and that a node could answer now."""
+    silent = clock.now() - TAKE_OVER_AFTER - timedelta(seconds=1)
+    rows = EvaluationRun.objects.filter(
+        Q(state=RunState.WAITING) | Q(state=RunState.RUNNING, heartbeat_at__lt=silent)
+    )
+    return [run.pk for run in rows.order_by("pk") if ready_node(run) is not None]
+
+
+def waiting_runs_of(version_id: int) -> list[int]:
+    """Runs of a version that nobody has taken up."""
+    rows = EvaluationRun.objects.filter(version_id=version_id, state=RunState.WAITING)
+    return list(rows.order_by("pk").values_list("pk", flat=True))

@@ -1,0 +1,133 @@
+"""Writes what happens to a rollout: its state and its steps, each with its audit event."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from compliance.services import audit, epochs
+from config.core import clock
+from config.core.actors import Actor
+from config.core.events import publish
+from config.core.states import move
+from serving.events import RolloutMoved
+from serving.models import Rollout, RolloutStep
+from serving.services import nudges
+from serving.states import ROLLOUT_MOVES, STEP_MOVES, RolloutState, StepState, Trigger
+
+
+def record(
+    rollout: Rollout,
+    action: str,
+    actor: Actor,
+    *,
+    diff: Mapping[str, list[Any]],
+    reason: str = "",
+) -> None:
+    """The audit event and the news, in the caller's transaction."""
+    audit.record(
+        action=action,
+        actor=actor,
+        object_type="rollout",
+        object_id=str(rollout.uuid),
+        object_rev=rollout.to_revision.digest,
+        diff=diff,
+        reason=reason[:1000],
+    )
+    publish(
+        RolloutMoved(
+            actor=actor,
+            object_type="rollout",
+            object_id=str(rollout.uuid),
+            rollout_id=rollout.pk,
+        )
+    )
+
+
+def move_rollout(
+    rollout: Rollout,
+    to: RolloutState,
+    *,
+    action: str,
+    actor: Actor,
+    why: str = "",
+    diff: Mapping[str, list[Any]] | None = None,
+    **values: Any,
+) -> None:
+    """Move a rollout by compare-and-set; the route is read again and its next step looked at.
+
+    A move to the state that it has only writes ``values``.
+    """
+    before = str(rollout.state)
+    old = {name: getattr(rollout, name) for name in values}
+    if before == to:
+        Rollout.objects.filter(pk=rollout.pk).update(**values)
+        for name, value in values.items():
+            setattr(rollout, name, value)
+    else:
+        move(rollout, table=ROLLOUT_MOVES, to=to, **values)
+    changed = {
+        name: [_plain(old[name]), _plain(value)]
+        for name, value in values.items()
+        if name in {"weight_percent", "trigger"} and old[name] != value
+    }
+    record(
+        rollout,
+        action,
+        actor,
+        diff={"state": [before, str(to)], **changed, **(diff or {})},
+        reason=why,
+    )
+    epochs.bump_routing()
+    nudges.advance_on_commit(rollout.pk)
+
+
+def begin_rollback(*, rollout: Rollout, trigger: Trigger, reason: str, actor: Actor) -> None:
+    """Take the route back and mark the rollout, in the caller's transaction.
+
+    Steps are undone and bytes unloaded later.
+
+    Raises:
+        Conflict: it has ended.
+    """
+    move_rollout(
+        rollout,
+        RolloutState.ROLLING_BACK,
+        action="rollout.rolling_back",
+        actor=actor,
+        why=reason,
+        weight_percent=0,
+        trigger=trigger,
+        reason=reason[:1000],
+    )
+
+
+def move_step(
+    rollout: Rollout, step: RolloutStep, to: StepState, *, actor: Actor, detail: str = ""
+) -> None:
+    """Move a step by compare-and-set."""
+    before = str(step.state)
+    values: dict[str, Any] = {"detail": detail[:1000] or step.detail}
+    if to is StepState.RUNNING:
+        values["started_at"] = clock.now()
+    else:
+        values["finished_at"] = clock.now()
+    move(step, table=STEP_MOVES, to=to, **values)
+    record(
+        rollout,
+        "rollout.step",
+        actor,
+        diff={"step": [step.index, str(step.kind)], "state": [before, str(to)]},
+        reason=detail,
+    )
+
+
+def note(step: RolloutStep, detail: str) -> bool:
+    """Keep what a step waits for; whether that is news."""
+    if step.detail == detail[:1000]:
+        return False
+    step.detail = detail[:1000]
+    RolloutStep.objects.filter(pk=step.pk).update(detail=step.detail)
+    return True
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int) else str(value)
