@@ -1,0 +1,1 @@
+"""Reads for pages, each in a fixed number of queries."""

@@ -1,0 +1,331 @@
+"""The list of adapters, and everything that the page of one shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+
+from compliance.models import ApprovalRequest, CheckRun, Permission, Signature, Stop
+from compliance.states import Purpose, RunState
+from config.console import words
+from config.console.selectors import results
+from config.core import clock
+from registry.models import Adapter, AliasMove, Label, Version
+from registry.selectors import LIVE, adapters, current_label, live_version
+from serving.models import Answer, Deployment, Replica, Rollout
+from serving.states import OPEN_ROLLOUT_STATES, ReplicaState
+
+VERSIONS_SHOWN = 12
+EVENTS_SHOWN = 60
+USED_DAYS = 7
+STATES = {"live": "live", "approved": "approved, not live", "blocked": "newest blocked"}
+
+
+def adapter_list(query: Mapping[str, str]) -> QuerySet[Adapter]:
+    """Adapters with what the list shows; filters stand in the address."""
+    newest = Version.objects.filter(adapter=OuterRef("pk")).order_by("-number")
+    newest_run = CheckRun.objects.filter(
+        version=Subquery(newest.filter(adapter=OuterRef(OuterRef("pk"))).values("pk")[:1]),
+        kind__in=["package", "evidence"],
+        state=RunState.DONE,
+    ).order_by("-pk")
+    rows = adapters().annotate(
+        newest_uuid=Subquery(newest.values("uuid")[:1]),
+        newest_at=Subquery(newest.values("submitted_at")[:1]),
+        is_blocked=Subquery(newest_run.values("is_blocked")[:1]),
+        is_approved=Exists(
+            Permission.objects.filter(
+                version__adapter=OuterRef("pk"), purpose=Purpose.SERVE, ended_at__isnull=True
+            )
+        ),
+        is_loaded=Exists(
+            Replica.objects.filter(version__adapter=OuterRef("pk"), state=ReplicaState.READY)
+        ),
+    )
+    if text := query.get("q", "").strip():
+        rows = rows.filter(
+            Q(name__icontains=text)
+            | Q(slug__icontains=text)
+            | Q(medical_domain__icontains=text)
+            | Q(clinical_use_case__icontains=text)
+            | Q(description__icontains=text)
+        )
+    if (safety_class := query.get("class", "")) in {"A", "B", "C"}:
+        rows = rows.filter(safety_class=safety_class)
+    if domain := query.get("domain", ""):
+        rows = rows.filter(medical_domain=domain)
+    state = query.get("state", "")
+    if state == "live":
+        rows = rows.filter(aliases__name=LIVE)
+    elif state == "approved":
+        rows = rows.filter(is_approved=True).exclude(aliases__name=LIVE)
+    elif state == "blocked":
+        rows = rows.filter(is_blocked=True)
+    return rows
+
+
+def domains() -> list[str]:
+    """Every medical domain that an adapter names."""
+    named = Adapter.objects.exclude(medical_domain="").order_by("medical_domain")
+    return list(named.values_list("medical_domain", flat=True).distinct()[:100])
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One line of an adapter's history."""
+
+    at: datetime
+    icon: str
+    text: str
+    more: str = ""
+    url_name: str = ""
+    uuid: Any = None
+    tone: str = ""
+
+
+@dataclass
+class SetHistory:
+    """One set's results over versions, newest first."""
+
+    name: str
+    rows: list[tuple[Version, results.Rate]] = field(default_factory=list)
+
+
+@dataclass
+class AdapterPage:
+    """The page's facts."""
+
+    adapter: Adapter
+    live: Version | None
+    label: Label | None
+    versions: list[Version]
+    history: list[Happening]
+    sets: list[SetHistory]
+    deployments: list[Deployment]
+    rollout: Rollout | None
+    used: list[tuple[str, int]]
+    states: dict[int, words.Word]
+    newest_label: Label | None
+
+    @property
+    def sentence(self) -> str:
+        """What this is, and in what state."""
+        name, live = self.adapter.name, self.live
+        if live is None:
+            if not self.versions:
+                return f"{name} has no version yet."
+            return f"{name} is not live: no version has been rolled out to everyone."
+        said = f"{name} {live.version_name} is live"
+        if self.rollout is not None and self.rollout.to_revision.version is not None:
+            trying = self.rollout.to_revision.version.version_name
+            if trying != live.version_name:
+                said += (
+                    f"; {trying} is being tried on {self.rollout.weight_percent} % of the requests"
+                )
+        return f"{said}."
+
+
+def adapter_page(adapter: Adapter) -> AdapterPage:
+    """Read it all; the number of queries does not depend on how much there is."""
+    versions = list(
+        Version.objects.filter(adapter=adapter)
+        .select_related("submitted_by__person")
+        .order_by("-number")[:VERSIONS_SHOWN]
+    )
+    live = live_version(adapter)
+    rollouts = list(
+        Rollout.objects.filter(deployment__adapter=adapter)
+        .select_related("deployment", "to_revision__version", "started_by__person")
+        .order_by("-pk")[:EVENTS_SHOWN]
+    )
+    deployments = list(
+        Deployment.objects.filter(adapter=adapter).select_related("stable_revision__version")
+    )
+    week = clock.now() - timedelta(days=USED_DAYS)
+    used = (
+        Answer.objects.filter(deployment__in=deployments, at__gte=week)
+        .values_list("token_name")
+        .annotate(count=Count("pk"))
+        .order_by("-count")[:10]
+    )
+    return AdapterPage(
+        adapter=adapter,
+        live=live,
+        label=current_label(live or versions[0]) if live or versions else None,
+        versions=versions,
+        history=_history(adapter, versions, rollouts),
+        sets=_set_history(versions),
+        deployments=deployments,
+        rollout=next((row for row in rollouts if row.state in OPEN_ROLLOUT_STATES), None),
+        used=[(name or "the console", count) for name, count in used],
+        states=_states(versions, live),
+        newest_label=current_label(versions[0]) if versions else None,
+    )
+
+
+def _set_history(versions: list[Version]) -> list[SetHistory]:
+    done = results.newest_runs(versions, states=results.DONE)
+    histories: dict[int, SetHistory] = {}
+    for version in versions:
+        for set_id, run in done.get(version.digest, {}).items():
+            history = histories.setdefault(set_id, SetHistory(str(run.evaluation_set)))
+            history.rows.append((version, results.rate_of_run(run)))
+    return sorted(histories.values(), key=lambda history: history.name)
+
+
+def _states(versions: list[Version], live: Version | None) -> dict[int, words.Word]:
+    """The one word that says most about each version."""
+    digests = [version.digest for version in versions]
+    stopped = set(
+        Stop.objects.filter(digest__in=digests, released_at__isnull=True).values_list(
+            "digest", flat=True
+        )
+    )
+    permitted = set(
+        Permission.objects.filter(
+            version__in=versions, purpose=Purpose.SERVE, ended_at__isnull=True
+        ).values_list("version_id", flat=True)
+    )
+    asked = dict(
+        ApprovalRequest.objects.filter(version__in=versions)
+        .order_by("pk")
+        .values_list("version_id", "state")
+    )
+    blocked: dict[int, bool | None] = dict(
+        CheckRun.objects.filter(
+            version__in=versions, kind__in=["package", "evidence"], state=RunState.DONE
+        )
+        .order_by("pk")
+        .values_list("version_id", "is_blocked")
+    )
+    found = {}
+    for version in versions:
+        if version.digest in stopped:
+            word = words.Word("stopped", "block", "bad")
+        elif live is not None and version.pk == live.pk:
+            word = words.Word("live", "verified", "good")
+        elif version.pk in permitted:
+            word = words.Word("approved", "verified", "good")
+        elif asked.get(version.pk) in {"open", "rejected"}:
+            word = words.word("approval", asked[version.pk])
+        elif blocked.get(version.pk):
+            word = words.Word("blocked", "cancel", "bad")
+        elif version.pk in blocked:
+            word = words.Word("nothing blocks", "check_circle", "quiet")
+        else:
+            word = words.Word("being checked", "progress_activity", "info")
+        found[version.pk] = word
+    return found
+
+
+def _history(adapter: Adapter, versions: list[Version], rollouts: list[Rollout]) -> list[Happening]:
+    lines = [
+        Happening(
+            version.submitted_at,
+            "upload",
+            f"{version.version_name} uploaded by {version.submitted_by}",
+            version.notes,
+            "admin:version",
+            version.uuid,
+        )
+        for version in versions
+    ]
+    lines += [_rollout_line(rollout) for rollout in rollouts]
+    lines += _approval_lines(adapter) + _alias_lines(adapter) + _stop_lines(adapter)
+    return sorted(lines, key=lambda line: line.at, reverse=True)[:EVENTS_SHOWN]
+
+
+def _rollout_line(rollout: Rollout) -> Happening:
+    word = words.word("rollout", rollout.state)
+    name = rollout.to_revision.version.version_name if rollout.to_revision.version else "the base"
+    more = words.TRIGGER.get(rollout.trigger, "").capitalize() if rollout.trigger else ""
+    return Happening(
+        rollout.finished_at or rollout.started_at,
+        word.icon,
+        f"Rollout of {name} in {rollout.deployment}: {word.text}",
+        more,
+        "admin:rollout",
+        rollout.uuid,
+        word.tone if word.tone == "bad" else "",
+    )
+
+
+def _approval_lines(adapter: Adapter) -> list[Happening]:
+    signatures = (
+        Signature.objects.filter(request__version__adapter=adapter)
+        .select_related("request__version")
+        .order_by("-pk")[:EVENTS_SHOWN]
+    )
+    lines = [
+        Happening(
+            row.signed_at,
+            "draw",
+            f"{row.request.version.version_name}: "
+            f"{words.MEANING.get(row.meaning, row.meaning).lower()}, by {row.printed_name}",
+            row.comment,
+            "admin:sign",
+            row.request.uuid,
+        )
+        for row in signatures
+    ]
+    closed = (
+        ApprovalRequest.objects.filter(version__adapter=adapter, state__in=["rejected", "void"])
+        .select_related("version")
+        .order_by("-pk")[:EVENTS_SHOWN]
+    )
+    for request in closed:
+        word = words.word("approval", request.state)
+        lines.append(
+            Happening(
+                request.closed_at or request.requested_at,
+                word.icon,
+                f"{request.version.version_name}: approval {word.text}",
+                request.closed_reason,
+                "admin:sign",
+                request.uuid,
+            )
+        )
+    return lines
+
+
+def _alias_lines(adapter: Adapter) -> list[Happening]:
+    moves = (
+        AliasMove.objects.filter(adapter=adapter)
+        .select_related("from_version", "to_version")
+        .order_by("-pk")[:EVENTS_SHOWN]
+    )
+    lines = []
+    for move in moves:
+        was = move.from_version.version_name if move.from_version else "nothing"
+        now = move.to_version.version_name if move.to_version else "nothing"
+        lines.append(
+            Happening(
+                move.moved_at,
+                "label_important" if move.name == LIVE else "label",
+                f"“{move.name}” names {now} (before: {was})",
+                move.reason,
+            )
+        )
+    return lines
+
+
+def _stop_lines(adapter: Adapter) -> list[Happening]:
+    digests = Version.objects.filter(adapter=adapter).values("digest")
+    names = dict(Version.objects.filter(adapter=adapter).values_list("digest", "version_name"))
+    stops = Stop.objects.filter(digest__in=digests).select_related("issued_by__person")
+    lines = []
+    for stop in stops[:EVENTS_SHOWN]:
+        name = names.get(stop.digest, stop.digest[:12])
+        by = f" by {stop.issued_by}" if stop.issued_by else ""
+        lines.append(
+            Happening(
+                stop.issued_at, "block", f"{name} stopped everywhere{by}", stop.reason, tone="bad"
+            )
+        )
+        if stop.released_at:
+            lines.append(
+                Happening(stop.released_at, "lock_open", f"The stop of {name} was released")
+            )
+    return lines

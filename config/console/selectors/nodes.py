@@ -1,0 +1,143 @@
+"""What is where: each node with its slots and memory, and the matrix of versions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from config.console import words
+from registry.models import Version
+from serving.models import Node, Replica
+from serving.selectors.nodes import is_seen, listed_on, slots_of
+from serving.states import ReplicaState
+
+UNWANTED = (ReplicaState.UNLOADING, ReplicaState.UNLOADED)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A version on a node: what is wanted, and what the node was last seen to hold."""
+
+    word: words.Word
+    refs: int = 0
+    error: str = ""
+    replica: Replica | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A version (or a name that nobody wants) with a cell for each node, empty where it is not."""
+
+    name: str
+    version: Version | None
+    cells: list[Cell | None]
+
+
+@dataclass
+class NodeCard:
+    """A node as last seen; ``memory_share``: its memory against that of the largest node."""
+
+    node: Node
+    is_seen: bool
+    slots: int
+    taken: int
+    memory_bytes: int
+    memory_share: float
+    zombies: list[str] = field(default_factory=list)
+
+    @property
+    def slot_share(self) -> float:
+        """The taken part of its slots."""
+        return self.taken / self.slots if self.slots else 0.0
+
+
+@dataclass
+class NodesPage:
+    """The page's facts."""
+
+    cards: list[NodeCard]
+    rows: list[Row]
+    sentence: str
+
+
+def nodes_page() -> NodesPage:
+    """Read it all in a fixed number of queries."""
+    nodes = list(Node.objects.select_related("base_model").order_by("name"))
+    replicas = list(
+        Replica.objects.select_related("version__adapter", "node").exclude(
+            state=ReplicaState.UNLOADED
+        )
+    )
+    wanted = {(row.node_id, row.digest): row for row in replicas if row.state not in UNWANTED}
+    cards = [_card(node, wanted) for node in nodes]
+    most = max((card.memory_bytes for card in cards), default=0)
+    for card in cards:
+        card.memory_share = card.memory_bytes / most if most else 0.0
+    return NodesPage(cards, _matrix(nodes, replicas), _sentence(cards, replicas))
+
+
+def _sentence(cards: Sequence[NodeCard], replicas: Sequence[Replica]) -> str:
+    if not cards:
+        return "No node is registered."
+    seen = sum(card.is_seen for card in cards)
+    ready = sum(row.state == ReplicaState.READY for row in replicas)
+    failed = sum(row.state == ReplicaState.FAILED for row in replicas)
+    answer = "answers" if len(cards) == 1 else "answer"
+    said = (
+        f"{'All' if seen == len(cards) and seen > 1 else seen} of "
+        f"{words.counted(len(cards), 'node')} {answer}, "
+        f"with {words.counted(ready, 'version')} proven and ready"
+    )
+    if seen == len(cards) and seen == 1:
+        said = f"The node answers, with {words.counted(ready, 'version')} proven and ready"
+    return f"{said}; {words.counted(failed, 'load', 'loads')} failed." if failed else f"{said}."
+
+
+def _card(node: Node, wanted: dict[tuple[int, str], Replica]) -> NodeCard:
+    listed = listed_on(node)
+    zombies = [
+        name for name, entry in listed.items() if (node.pk, str(entry.get("digest"))) not in wanted
+    ]
+    return NodeCard(
+        node=node,
+        is_seen=is_seen(node),
+        slots=slots_of(node),
+        taken=len(listed),
+        memory_bytes=int(node.status.get("memory_bytes") or 0),
+        memory_share=0.0,
+        zombies=zombies,
+    )
+
+
+def _matrix(nodes: Sequence[Node], replicas: Sequence[Replica]) -> list[Row]:
+    versions: dict[str, tuple[str, Version | None]] = {}
+    cells: dict[tuple[str, int], Cell] = {}
+    for row in replicas:
+        versions[row.digest] = (str(row.version), row.version)
+        cells[row.digest, row.node_id] = _cell(row)
+    for node in nodes:
+        for name, entry in listed_on(node).items():
+            digest = str(entry.get("digest"))
+            versions.setdefault(digest, (name, None))
+            if (digest, node.pk) not in cells:
+                refs = int(entry.get("refs") or 0)
+                cells[digest, node.pk] = Cell(
+                    words.Word("loaded, not wanted", "help", "warn"), refs
+                )
+    return [
+        Row(name, version, [cells.get((digest, node.pk)) for node in nodes])
+        for digest, (name, version) in sorted(versions.items(), key=lambda item: item[1][0])
+    ]
+
+
+def _cell(row: Replica) -> Cell:
+    entry: dict[str, Any] = next(
+        (found for found in listed_on(row.node).values() if found.get("digest") == row.digest),
+        {},
+    )
+    word = words.word("replica", row.state)
+    if row.state == ReplicaState.READY:
+        if row.proven_boot_id != row.node.boot_id:
+            word = words.Word("must be proven anew", "restart_alt", "warn")
+        elif not entry:
+            word = words.Word("wanted, not seen", "visibility_off", "bad")
+    return Cell(word, int(entry.get("refs") or 0), row.error, row)

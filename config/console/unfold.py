@@ -1,0 +1,87 @@
+"""What unfold is told: name, colours, our stylesheets and script, and the side navigation."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _file(name: str) -> Callable[[Any], str]:
+    return lambda request: static(f"console/{name}")
+
+
+def _page(title: str, icon: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), **more}
+
+
+def _may_audit(request: Any) -> bool:
+    from config.accounts.roles import Act
+    from config.console.access import access_of
+
+    return access_of(request).may(Act.AUDIT)
+
+
+def _navigation(request: Any) -> list[dict[str, Any]]:
+    """Our pages, then the records that the rooms list in the admin."""
+    from config.console.sites import console
+
+    records = [
+        _page(
+            str(model._meta.verbose_name_plural).capitalize(),
+            RECORD_ICONS.get(model._meta.label_lower, "description"),
+            f"{model._meta.app_label}_{model._meta.model_name}_changelist",
+        )
+        for model in console._registry
+        if model._meta.label_lower in RECORD_ICONS
+    ]
+    return [{"title": "", "items": PAGES}, {"title": "Records", "items": records}]
+
+
+PAGES = [
+    _page("Today", "today", "index"),
+    _page("Adapters", "category", "adapters"),
+    _page("Rollouts", "move_up", "rollouts"),
+    _page("Nodes", "dns", "nodes"),
+    _page("Audit", "history_edu", "audit", permission=_may_audit),
+]
+RECORD_ICONS = {
+    "accounts.person": "badge",
+    "accounts.user": "person",
+    "accounts.rolegrant": "verified_user",
+    "accounts.apitoken": "key",
+    "registry.basemodel": "deployed_code",
+    "compliance.evaluationset": "quiz",
+    "serving.deployment": "lan",
+}
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Formulary",
+    "SITE_HEADER": "Formulary",
+    "SITE_SYMBOL": "prescriptions",
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [_file(f"{name}.css") for name in ("colours", "shell", "parts", "charts", "print")],
+    "SCRIPTS": [_file("console.js"), _file("live.js"), _file("upload.js")],
+    "COLORS": {
+        "primary": {
+            "50": "#eef7f7",
+            "100": "#d5ecec",
+            "200": "#aedada",
+            "300": "#7cc4c3",
+            "400": "#4fb0ae",
+            "500": "#2b9290",
+            "600": "#0b6b70",
+            "700": "#0a5a5f",
+            "800": "#0c484c",
+            "900": "#0d3c3f",
+            "950": "#062325",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "command_search": False,
+        "show_all_applications": False,
+        "navigation": _navigation,
+    },
+}

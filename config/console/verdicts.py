@@ -1,0 +1,122 @@
+"""One sentence about a version: what state it is in, and what comes next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from config.console import words
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``tone``: good, warn, bad or info; ``icon``: a symbol's name; ``more``: what comes next."""
+
+    text: str
+    icon: str
+    tone: str
+    more: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a verdict is made of; empty members say that there is nothing of the kind.
+
+    ``runs``: (kind, state) of the newest check runs; ``blocked_by``: check ids that block;
+    ``lacks_evaluation``: blockers only say that nothing was evaluated yet;
+    ``request_state``, ``signed`` of ``needed``, ``next_meaning``: the newest approval request;
+    ``live_in``: deployments whose stable version this is; ``canary_in``: (deployment, percent).
+    """
+
+    stopped_at: datetime | None = None
+    stop_reason: str = ""
+    runs: Sequence[tuple[str, str]] = ()
+    blocked_by: Sequence[str] = ()
+    lacks_evaluation: bool = False
+    is_evaluating: bool = False
+    request_state: str = ""
+    closed_reason: str = ""
+    signed: int = 0
+    needed: int = 0
+    next_meaning: str = ""
+    is_permitted: bool = False
+    live_in: Sequence[str] = ()
+    canary_in: Sequence[tuple[str, int]] = ()
+
+
+def verdict(facts: Facts) -> Verdict:
+    """The sentence; what is worse is said first."""
+    if facts.stopped_at:
+        return Verdict(
+            "Stopped everywhere.",
+            "block",
+            "bad",
+            f"Nobody gets an answer from it. The reason given: {facts.stop_reason}",
+        )
+    checks = _checks(facts)
+    if checks and not facts.is_permitted:
+        return checks
+    return _approval(facts)
+
+
+def _checks(facts: Facts) -> Verdict | None:
+    states = dict(facts.runs)
+    if states.get("package") == "failed":
+        return Verdict("The checks could not be run.", "error", "bad", "The reason is shown below.")
+    if states.get("package") != "done":
+        return Verdict(
+            "The package is being checked.", "progress_activity", "info", "It takes a minute."
+        )
+    if facts.lacks_evaluation:
+        if facts.is_evaluating:
+            return Verdict("It is being evaluated on a node.", "progress_activity", "info")
+        return Verdict(
+            "The package is in order; what is missing is an evaluation.",
+            "hourglass_empty",
+            "warn",
+            "Request one below. It runs on a node and takes a few minutes.",
+        )
+    if facts.blocked_by:
+        number = words.counted(len(facts.blocked_by), "check blocks it", "checks block it")
+        return Verdict(
+            f"This version can't be signed: {number}.",
+            "cancel",
+            "bad",
+            f"{words.listed(list(facts.blocked_by))}: each is listed below with how to mend it.",
+        )
+    if states.get("evidence") in {"waiting", "running"}:
+        return Verdict("The evidence is being checked.", "progress_activity", "info")
+    return None
+
+
+def _approval(facts: Facts) -> Verdict:
+    if facts.live_in:
+        return Verdict(
+            f"This version is live: {words.listed(list(facts.live_in))} answers with it.",
+            "verified",
+            "good",
+        )
+    if facts.canary_in:
+        said = [f"{percent} % of {name}" for name, percent in facts.canary_in]
+        return Verdict(f"This version is being tried on {words.listed(said)}.", "move_up", "info")
+    if facts.is_permitted:
+        return Verdict(
+            "Approved for deployment.", "verified", "good", "It may be deployed as a canary."
+        )
+    if facts.request_state == "open":
+        missing = words.counted(facts.needed - facts.signed, "signature is", "signatures are")
+        return Verdict(
+            f"Ready to be signed: {missing} missing.",
+            "draw",
+            "info",
+            f"Next: {words.MEANING.get(facts.next_meaning, facts.next_meaning)}.",
+        )
+    if facts.request_state == "rejected":
+        return Verdict("Approval was refused.", "cancel", "bad", facts.closed_reason)
+    if facts.request_state == "void":
+        return Verdict("The approval is void.", "block", "warn", facts.closed_reason)
+    return Verdict(
+        "Nothing speaks against this version.",
+        "check_circle",
+        "good",
+        "Approval can be requested; then people read the record and sign it.",
+    )

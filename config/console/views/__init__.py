@@ -1,0 +1,1 @@
+"""Views of the console: read, show, and hand one act to one service."""

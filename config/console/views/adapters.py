@@ -1,0 +1,85 @@
+"""The list of adapters and the page of one, with the upload of a version."""
+
+from typing import Any, ClassVar
+
+from django.urls import reverse
+
+from config.accounts.roles import Act
+from config.console.paging import key_page
+from config.console.selectors.adapters import STATES, adapter_list, adapter_page, domains
+from config.console.views.labels import label_values
+from config.console.views.page import Page, crumb
+from config.core.errors import Invalid
+from registry.models import Adapter
+from registry.models.adapters import SafetyClass
+from registry.selectors import adapter_by_ref
+from registry.services import versions
+from registry.sources.archives import ArchiveSource
+
+
+class AdaptersView(Page):
+    """All adapters."""
+
+    template_name = "console/adapters.html"
+
+    def context(self) -> dict[str, Any]:
+        """One page of the list and its filters."""
+        query = {key: str(value) for key, value in self.request.GET.items()}
+        return {
+            "title": "Adapters",
+            "list": key_page(adapter_list(query), query),
+            "query": query,
+            "classes": SafetyClass.choices,
+            "states": STATES,
+            "domains": domains(),
+            "is_filtered": any(query.get(key) for key in ("q", "class", "state", "domain")),
+        }
+
+
+class AdapterView(Page):
+    """One adapter."""
+
+    template_name = "console/adapter.html"
+    acts: ClassVar = {"upload": "upload"}
+    adapter: Adapter
+
+    def read(self, **kwargs: Any) -> None:
+        """The adapter that the path names."""
+        self.adapter = adapter_by_ref(kwargs["ref"])
+
+    def context(self) -> dict[str, Any]:
+        """Purpose, history, results and use."""
+        page = adapter_page(self.adapter)
+        return {
+            "title": self.adapter.name,
+            "crumbs": [crumb("Adapters", reverse("admin:adapters")), crumb(self.adapter.name)],
+            "adapter": self.adapter,
+            "page": page,
+            "rows": [(version, page.states[version.pk]) for version in page.versions],
+            "why_not_upload": self.access.why_not(Act.SUBMIT),
+        }
+
+    def upload(self) -> tuple[str, str]:
+        """Submit a ZIP; the script sends folders and shows progress through the API instead."""
+        self.access.require(Act.SUBMIT)
+        archive = self.request.FILES.get("archive")
+        if archive is None or archive.file is None:
+            raise Invalid(
+                "No file was chosen.", fix="Choose a ZIP archive of the adapter's folder."
+            )
+        posted = self.request.POST
+        version, is_new = versions.submit(
+            adapter=self.adapter,
+            package=ArchiveSource(archive.file),  # type: ignore[arg-type]
+            user=self.access.user,
+            actor=self.access.actor,
+            version_name=posted.get("version_name", ""),
+            notes=posted.get("notes", ""),
+            label=label_values(posted) if posted.get("purpose") else None,
+        )
+        said = (
+            f"{version.version_name} is stored; its checks have begun."
+            if is_new
+            else f"These bytes are {version.version_name} already; nothing was stored twice."
+        )
+        return said, reverse("admin:version", args=[version.uuid])

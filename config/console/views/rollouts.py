@@ -1,0 +1,166 @@
+"""The list of rollouts and the live page of one."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.db import connections
+from django.http import HttpRequest, StreamingHttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from config.accounts.roles import Act
+from config.console.paging import key_page
+from config.console.selectors.rollouts import rollout_by_uuid, rollout_page, rollouts, stamp
+from config.console.views.page import Page, crumb
+from config.console.words import ROLLOUT
+from serving.models import Rollout
+from serving.states import Trigger
+
+LOOK_EVERY_SECONDS = 1.0
+SAY_ALIVE_EVERY_SECONDS = 15.0
+END_AFTER_SECONDS = 600.0
+LIVE_TEMPLATE = "console/parts/rollout_live.html"
+# Act → states in which it can be done, for the buttons of a page that changes while it is read.
+ALLOWED_IN = {
+    "pause": ("running",),
+    "resume": ("paused",),
+    "abort": ("running", "paused"),
+    "roll-back": ("running", "paused", "promoted"),
+}
+
+
+class RolloutsView(Page):
+    """All rollouts."""
+
+    template_name = "console/rollouts.html"
+
+    def context(self) -> dict[str, Any]:
+        """One page of the list."""
+        query = {key: str(value) for key, value in self.request.GET.items()}
+        return {
+            "title": "Rollouts",
+            "list": key_page(rollouts(query.get("state", "")), query),
+            "query": query,
+            "states": {"open": "all under way", **{k: word.text for k, word in ROLLOUT.items()}},
+        }
+
+
+class RolloutView(Page):
+    """One rollout."""
+
+    template_name = "console/rollout.html"
+    acts: ClassVar = {
+        "pause": "pause",
+        "resume": "resume",
+        "abort": "abort",
+        "roll-back": "roll_back",
+    }
+    rollout: Rollout
+
+    def read(self, **kwargs: Any) -> None:
+        """The rollout that the path names."""
+        self.rollout = rollout_by_uuid(kwargs["uuid"])
+
+    def context(self) -> dict[str, Any]:
+        """What moves, and what may be done about it."""
+        to = self.rollout.to_revision.version
+        return {
+            "title": f"Rollout of {to or 'the base model'}",
+            "crumbs": [
+                crumb("Rollouts", reverse("admin:rollouts")),
+                crumb(f"{to or 'base model'} in {self.rollout.deployment}"),
+            ],
+            "page": rollout_page(self.rollout),
+            "rollout": self.rollout,
+            "why_not": self.access.why_not(Act.DEPLOY),
+            "allowed": ALLOWED_IN,
+        }
+
+    @property
+    def _reason(self) -> str:
+        return self.request.POST.get("reason", "")
+
+    def pause(self) -> tuple[str, str]:
+        """Keep the weight and go no further."""
+        return self._turn("pause", "Paused. The share of requests stays as it is.")
+
+    def resume(self) -> tuple[str, str]:
+        """Go on."""
+        return self._turn("resume", "It goes on.")
+
+    def abort(self) -> tuple[str, str]:
+        """End the trial before promotion."""
+        return self._turn("abort", "The trial ends; requests go to the former version.")
+
+    def _turn(self, act: str, said: str) -> tuple[str, str]:
+        from serving.services import rollouts as services
+
+        self.access.require(Act.DEPLOY)
+        getattr(services, act)(
+            rollout=self.rollout,
+            reason=self._reason,
+            user=self.access.user,
+            actor=self.access.actor,
+        )
+        return said, ""
+
+    def roll_back(self) -> tuple[str, str]:
+        """Go back to the former version, during the trial or after it."""
+        from serving.services import rollbacks
+
+        self.access.require(Act.DEPLOY)
+        what: dict[str, Any] = {"rollout": self.rollout}
+        if self.rollout.state == "promoted":
+            what = {"deployment": self.rollout.deployment}
+        rollbacks.start(
+            **what, trigger=Trigger.MANUAL, reason=self._reason, actor=self.access.actor
+        )
+        return "Rolling back: requests go to the former version at once.", ""
+
+
+def rollout_events(request: HttpRequest, uuid: UUID) -> StreamingHttpResponse:
+    """The moving part of a rollout's page as server-sent events, for ten minutes."""
+    response = StreamingHttpResponse(_events(uuid), content_type="text/event-stream")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+async def _events(uuid: UUID) -> AsyncIterator[bytes]:
+    """One event whenever something changed; between looks neither thread nor connection is held."""
+    end = time.monotonic() + END_AFTER_SECONDS
+    last: tuple[Any, ...] | None = None
+    said_at = time.monotonic()
+    while time.monotonic() < end:
+        found, body = await sync_to_async(_look, thread_sensitive=False)(uuid, last)
+        if body:
+            last, said_at = found, time.monotonic()
+            yield body.encode()
+        elif time.monotonic() - said_at > SAY_ALIVE_EVERY_SECONDS:
+            said_at = time.monotonic()
+            yield b": still here\n\n"
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+def _look(uuid: UUID, last: tuple[Any, ...] | None) -> tuple[tuple[Any, ...], str]:
+    """The stamp now, and the event where it differs from ``last``."""
+    try:
+        found = stamp(uuid)
+        if found == last or not found:
+            return found, ""
+        rollout = rollout_by_uuid(uuid)
+        page = rollout_page(rollout)
+        html = render_to_string(LIVE_TEMPLATE, {"page": page, "rollout": rollout})
+        data = json.dumps(
+            {"html": html, "state": rollout.state, "weight": rollout.weight_percent,
+             "sentence": page.sentence}
+        )  # fmt: skip
+        return found, f"event: rollout\ndata: {data}\n\n"
+    finally:
+        # This thread goes back to a pool; its connection must not wait there.
+        connections.close_all()

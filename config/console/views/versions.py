@@ -1,0 +1,153 @@
+"""The page of a version: can it be signed, and the acts on it."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.urls import reverse
+
+from compliance.selectors import set_by_ref, stop_by_uuid
+from compliance.services import approvals, evaluations, stops
+from config.accounts.roles import Act
+from config.console.selectors.versions import VersionPage, version_page
+from config.console.views.labels import label_values
+from config.console.views.page import Page, crumb
+from registry.models import Version
+from registry.selectors import version_by_ref
+from registry.services import labels
+from serving.models import Deployment
+
+Said = tuple[str, str]
+
+
+class VersionView(Page):
+    """One version."""
+
+    template_name = "console/version.html"
+    acts: ClassVar = {
+        "evaluate": "evaluate",
+        "request-approval": "request_approval",
+        "label": "change_label",
+        "deploy": "deploy",
+        "stop": "stop",
+        "ask-release": "ask_release",
+        "release": "release",
+    }
+    version: Version
+
+    def read(self, **kwargs: Any) -> None:
+        """The version that the path names."""
+        uuid: UUID = kwargs["uuid"]
+        self.version = version_by_ref(str(uuid))
+
+    def context(self) -> dict[str, Any]:
+        """The facts, and for each act why it can't be done now."""
+        page = version_page(self.version)
+        adapter = self.version.adapter
+        return {
+            "title": str(self.version),
+            "crumbs": [
+                crumb("Adapters", reverse("admin:adapters")),
+                crumb(adapter.name, reverse("admin:adapter", args=[adapter.ref])),
+                crumb(self.version.version_name),
+            ],
+            "page": page,
+            "version": self.version,
+            "adapter": adapter,
+            "why_not": self._why_not(page),
+        }
+
+    def _why_not(self, page: VersionPage) -> dict[str, str]:
+        stopped = "It is stopped everywhere." if page.is_stopped else ""
+        checked = any(run.kind == "package" and run.state == "done" for run in page.runs)
+        unchecked = "" if checked else "The package checks have not finished."
+        blocked = "Checks block it; they are listed on this page." if page.blocking else ""
+        is_open = page.request is not None and page.request.state == "open"
+        waits = "It waits for signatures already." if is_open else ""
+        unapproved = "" if page.permission else "It is not approved."
+        no_deployment = "" if page.deployments else "No deployment serves this adapter yet."
+        may = self.access.why_not
+        return {
+            "evaluate": may(Act.EVALUATE)
+            or stopped
+            or unchecked
+            or ("" if page.evaluation_sets else "No evaluation set is locked yet."),
+            "request": may(Act.REQUEST_APPROVAL) or stopped or unchecked or waits or blocked,
+            "label": may(Act.SUBMIT),
+            "deploy": may(Act.DEPLOY) or stopped or unapproved or no_deployment,
+            "stop": may(Act.STOP) or ("It is stopped already." if page.is_stopped else ""),
+            "release": may(Act.STOP),
+        }
+
+    def evaluate(self) -> Said:
+        """Ask that a set be run through the version."""
+        self.access.require(Act.EVALUATE)
+        chosen = set_by_ref(self.request.POST.get("evaluation_set", ""))
+        run = evaluations.request(
+            version=self.version,
+            evaluation_set=chosen,
+            user=self.access.user,
+            actor=self.access.actor,
+        )
+        if run.state == "done":
+            return f"{chosen} has a recorded run of these bytes already; it is used.", ""
+        return f"{chosen} will be run through this version on a node.", ""
+
+    def request_approval(self) -> Said:
+        """Freeze the record and ask people to sign it."""
+        approvals.request(version=self.version, user=self.access.user, actor=self.access.actor)
+        return "The record is frozen and waits for signatures.", ""
+
+    def change_label(self) -> Said:
+        """State the intended use anew."""
+        self.access.require(Act.SUBMIT)
+        labels.change(
+            version=self.version,
+            user=self.access.user,
+            actor=self.access.actor,
+            **label_values(self.request.POST),
+        )
+        return "The label is changed; the evidence is checked against it again.", ""
+
+    def deploy(self) -> Said:
+        """Start a canary of this version."""
+        from serving.services import rollouts
+
+        self.access.require(Act.DEPLOY)
+        name = self.request.POST.get("deployment", "")
+        rollout = rollouts.start(
+            deployment=Deployment.objects.get(adapter=self.version.adapter, public_name=name),
+            version=self.version,
+            user=self.access.user,
+            actor=self.access.actor,
+            strategy="canary",
+        )
+        return f"The rollout to {name} has begun.", reverse("admin:rollout", args=[rollout.uuid])
+
+    def stop(self) -> Said:
+        """Withdraw the digest everywhere."""
+        stops.issue(
+            digest=self.version.digest,
+            reason=self.request.POST.get("reason", ""),
+            user=self.access.user,
+            actor=self.access.actor,
+        )
+        return "Stopped everywhere. Two people can release it.", ""
+
+    def ask_release(self) -> Said:
+        """The first person's part of releasing a stop."""
+        stops.ask_release(
+            stop=stop_by_uuid(self.request.POST.get("stop", "")),
+            reason=self.request.POST.get("reason", ""),
+            user=self.access.user,
+            actor=self.access.actor,
+        )
+        return "You asked for the release; a second person gives it.", ""
+
+    def release(self) -> Said:
+        """The second person's part."""
+        stops.release(
+            stop=stop_by_uuid(self.request.POST.get("stop", "")),
+            user=self.access.user,
+            actor=self.access.actor,
+        )
+        return "The stop is released.", ""

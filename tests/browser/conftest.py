@@ -1,0 +1,200 @@
+"""A real Chromium against a real server, and a house with a history behind both."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from django.core.management import call_command
+from django.db import connections
+from django.test import Client
+
+from config.accounts.models import User
+from tests.browser.house import House, build
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PICTURES = ROOT / "var" / "screenshots"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of them drive one browser and one house: one worker runs them."""
+    for item in items:
+        if Path(item.path).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.browser)
+            # Makes pytest-django create the database; the house lies outside its transactions.
+            item.add_marker(pytest.mark.django_db)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+def find_chromium() -> str:
+    """The browser named by FORMULARY_CHROMIUM, or one on the path; empty where there is none."""
+    named = os.environ.get("FORMULARY_CHROMIUM", "")
+    if named:
+        return named
+    for name in ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    return ""
+
+
+@pytest.fixture(scope="module")
+def house(django_db_setup: None, django_db_blocker: Any) -> Iterator[House]:
+    """Built once for all pages of a module, and cleared afterwards."""
+    with django_db_blocker.unblock():
+        yield build()
+        call_command("flush", interactive=False, verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def server(house: House) -> Iterator[str]:
+    """The console under uvicorn, as it runs for people; gives its address."""
+    from django.core.asgi import get_asgi_application
+
+    config = uvicorn.Config(
+        get_asgi_application(), host="127.0.0.1", port=0, log_level="warning", lifespan="off"
+    )
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    while not running.started:
+        if not thread.is_alive():
+            pytest.fail("the server did not start")
+        time.sleep(0.02)
+    port = running.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    running.should_exit = True
+    thread.join(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def chromium(server: str) -> Iterator[Any]:
+    """A started browser; skipped loudly where there is none, and failed in CI.
+
+    After the server: Playwright's event loop stays in this thread, and Django's connections are
+    others inside of one, so everything that uses the database afterwards goes through ``apart``.
+    """
+    path = find_chromium()
+    if not path:
+        said = "NO CHROMIUM FOUND: the browser tests did not run. Set FORMULARY_CHROMIUM."
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(said)
+        pytest.skip(said)
+    from playwright.sync_api import sync_playwright
+
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+def apart(work: Callable[[], Any]) -> Any:
+    """What ``work`` returns, done in a thread of its own with a connection of its own."""
+
+    def do() -> Any:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(do).result()
+
+
+def session_of(user: User) -> str:
+    """The cookie of a new session of this account."""
+    client = Client()
+    client.force_login(user, backend="config.accounts.backends.RoleBackend")
+    return client.cookies["sessionid"].value
+
+
+class Desk:
+    """A person at a browser: opens pages, and watches that they are in order."""
+
+    def __init__(self, browser: Any, address: str, user: User | None, **options: Any) -> None:
+        self.context = browser.new_context(base_url=address, **options)
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        if user is not None:
+            cookie = apart(lambda: session_of(user))
+            self.context.add_cookies([{"name": "sessionid", "value": cookie, "url": address}])
+        self.page = self.context.new_page()
+        self.errors: list[str] = []
+        self.address = address
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._asked)
+
+    def _said(self, message: Any) -> None:
+        # A page that answers with a refusal's status is what some tests are about.
+        is_status = "Failed to load resource" in message.text and "status of 4" in message.text
+        if message.type in {"error", "warning"} and not is_status:
+            self.errors.append(message.text)
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.errors.append(f"a request left the server: {request.url}")
+
+    def open(self, path: str) -> Any:
+        answer = self.page.goto(path)
+        self.page.wait_for_selector("main")
+        return answer
+
+    def overflow_pixels(self) -> int:
+        """How far the page can be scrolled sideways."""
+        return int(
+            self.page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+        )
+
+    def picture(self, name: str) -> Path:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        path = PICTURES / f"{name}.png"
+        self.page.screenshot(path=path, full_page=True)
+        return path
+
+    def violations(self) -> list[str]:
+        """What axe finds against WCAG 2.0 to 2.2, A and AA."""
+        # Evaluated and not added as a script tag: the pages' content policy forbids inline script.
+        self.page.evaluate((Path(__file__).parent / "vendor" / "axe.min.js").read_text())
+        found = self.page.evaluate(
+            "() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa',"
+            " 'wcag22aa']}).then((r) => r.violations)"
+        )
+        return [
+            f"{rule['id']}: {node['html'][:200]} {node.get('failureSummary', '')[:300]}"
+            for rule in found
+            for node in rule["nodes"]
+        ]
+
+    def close(self) -> None:
+        self.context.close()
+
+
+@pytest.fixture
+def desk(chromium: Any, server: str) -> Iterator[Callable[..., Desk]]:
+    """Opens desks; each is closed after the test."""
+    desks: list[Desk] = []
+
+    def take(user: User | None, **options: Any) -> Desk:
+        options.setdefault("viewport", {"width": 1280, "height": 900})
+        desks.append(Desk(chromium, server, user, **options))
+        return desks[-1]
+
+    yield take
+    for taken in desks:
+        taken.close()
