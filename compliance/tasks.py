@@ -36,7 +36,7 @@ def recheck_approved() -> None:
 def nudge(task: Task, *args: Any) -> None:
     """Send a task; where the broker is away, the sweep does it later."""
     try:
-        task.delay(*args)
+        task.apply_async(args, retry=False)
     except OperationalError:
         log.warning("broker away, the sweep will do it", task=task.name)
 

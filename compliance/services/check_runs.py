@@ -38,7 +38,10 @@ def open(*, version: Version, kind: str) -> CheckRun:
     A worker is nudged by the caller's door, or takes it up at its next sweep.
     """
     with transaction.atomic():
-        waiting = CheckRun.objects.filter(version=version, kind=kind, state=RunState.WAITING)
+        # The lock keeps a worker from reading the facts before the caller's change is committed.
+        waiting = CheckRun.objects.select_for_update().filter(
+            version=version, kind=kind, state=RunState.WAITING
+        )
         return waiting.first() or CheckRun.objects.create(version=version, kind=kind)
 
 

@@ -1,11 +1,13 @@
 """Check runs: opened by news, executed once, replayable, patient with a store that is away."""
 
 import json
+import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.files.storage import storages
+from django.db import connection, transaction
 
 from compliance.checks import runner
 from compliance.domain.check import EVIDENCE, PACKAGE
@@ -19,7 +21,9 @@ from compliance.services import check_runs, rechecks
 from compliance.states import RunState
 from compliance.tasks import execute_check_run, recheck_approved
 from config.core import clock
+from config.core.actors import SYSTEM
 from registry.models import Version, VersionFile
+from registry.services import labels
 from tests.factories import compliance as c
 from tests.factories import registry as make
 
@@ -147,3 +151,36 @@ def test_the_nightly_round_finds_changed_bytes_and_the_lease_runs_out() -> None:
     c.run_checks(version)
     assert [fault.check_id for fault in live_gate_faults(version)] == ["HIP-06"]
     assert package_passed(version), "the nightly round is no part of the gate of a record"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_waiting_run_sees_the_change_for_which_it_was_asked() -> None:
+    """A worker that takes the run up at the same moment reads after the change is committed."""
+    version = make.version(of=make.adapter(safety_class="A"))
+    run = _run(version, "evidence")
+    is_asked, outcome = threading.Event(), []
+
+    def work() -> None:
+        try:
+            assert is_asked.wait(20)
+            outcome.append(check_runs.execute(run_id=run.pk))
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    with transaction.atomic():
+        labels.change(
+            version=version,
+            user=version.submitted_by,
+            actor=SYSTEM,
+            purpose="Another purpose",
+            population=[{"attribute": "age_group", "level": "child"}],
+        )
+        is_asked.set()
+        worker.join(0.5)  # it waits for the lock; were there none, it would be done by now
+        assert outcome == []
+    worker.join(20)
+    assert outcome == [True]
+    run.refresh_from_db()
+    assert '"level":"child"' in run.snapshot
