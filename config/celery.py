@@ -9,6 +9,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("formulary")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+# The current app is kept by thread; without this, threads of the web server would get an
+# unconfigured one and send their tasks nowhere.
+app.set_default()
 
 
 @setup_logging.connect

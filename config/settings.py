@@ -287,6 +287,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_throttle": 1,
     # A broker that is away must not hold a web request.
     "socket_connect_timeout": 2,
+    "max_retries": 1,
+    "interval_start": 0,
     "socket_timeout": 30,
 }
 CELERY_TASK_DEFAULT_QUEUE = "control"
