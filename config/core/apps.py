@@ -10,5 +10,10 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from config.core import system_checks  # noqa: F401
+        """Register the system checks, and give every process our log form."""
+        from config.core import (
+            logs,
+            system_checks,  # noqa: F401
+        )
+
+        logs.configure()

@@ -97,7 +97,7 @@ def configure() -> None:
                 "uvicorn.access": {"level": "WARNING"},
                 "httpx": {"level": "WARNING"},
                 "httpcore": {"level": "WARNING"},
-                "celery.app.trace": {"level": "WARNING"},
+                "celery": {"level": "WARNING"},
             },
         }
     )
