@@ -105,8 +105,7 @@ def corridor(curve: Any) -> SafeString:
         '<polyline class="fm-worse" points="{}"/><polyline class="fm-safe" points="{}"/></svg>'
         '<p class="fm-edge is-good">good enough: go on</p>'
         '<p class="fm-axis-words"><span>0</span><span>{} requests</span></p></figure>',
-        f"Evidence that it is worse: {curve.worse_share:.0%} of the way to its limit. "
-        f"Evidence that it is good enough: {curve.safe_share:.0%} of the way.",
+        f"{curve.title}: evidence by number of requests",
         worse,
         safe,
         f"{last.requests_count:,}",

@@ -28,12 +28,11 @@ def _navigation(request: Any) -> list[dict[str, Any]]:
 
     records = [
         _page(
-            str(model._meta.verbose_name_plural).capitalize(),
-            RECORD_ICONS.get(model._meta.label_lower, "description"),
-            f"{model._meta.app_label}_{model._meta.model_name}_changelist",
+            *RECORDS[model._meta.label_lower],
+            f"{model._meta.label_lower.replace('.', '_')}_changelist",
         )
         for model in console._registry
-        if model._meta.label_lower in RECORD_ICONS
+        if model._meta.label_lower in RECORDS
     ]
     return [{"title": "", "items": PAGES}, {"title": "Records", "items": records}]
 
@@ -45,14 +44,14 @@ PAGES = [
     _page("Nodes", "dns", "nodes"),
     _page("Audit", "history_edu", "audit", permission=_may_audit),
 ]
-RECORD_ICONS = {
-    "accounts.person": "badge",
-    "accounts.user": "person",
-    "accounts.rolegrant": "verified_user",
-    "accounts.apitoken": "key",
-    "registry.basemodel": "deployed_code",
-    "compliance.evaluationset": "quiz",
-    "serving.deployment": "lan",
+RECORDS = {
+    "accounts.person": ("People", "badge"),
+    "accounts.user": ("Accounts", "person"),
+    "accounts.rolegrant": ("Roles held", "verified_user"),
+    "accounts.apitoken": ("Tokens", "key"),
+    "registry.basemodel": ("Base models", "deployed_code"),
+    "compliance.evaluationset": ("Evaluation sets", "quiz"),
+    "serving.deployment": ("Deployments", "lan"),
 }
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Formulary",

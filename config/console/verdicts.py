@@ -21,7 +21,7 @@ class Verdict:
 class Facts:
     """What a verdict is made of; empty members say that there is nothing of the kind.
 
-    ``runs``: (kind, state) of the newest check runs; ``blocked_by``: check ids that block;
+    ``runs``: (kind, state) of the newest check runs; ``blocked_by``: checks that block, as people read them;
     ``lacks_evaluation``: blockers only say that nothing was evaluated yet;
     ``request_state``, ``signed`` of ``needed``, ``next_meaning``: the newest approval request;
     ``live_in``: deployments whose stable version this is; ``canary_in``: (deployment, percent).
@@ -81,7 +81,7 @@ def _checks(facts: Facts) -> Verdict | None:
             f"This version can't be signed: {number}.",
             "cancel",
             "bad",
-            f"{words.listed(list(facts.blocked_by))}: each is listed below with how to mend it.",
+            f"{words.listed(list(facts.blocked_by))}. How to mend it is said below.",
         )
     if states.get("evidence") in {"waiting", "running"}:
         return Verdict("The evidence is being checked.", "progress_activity", "info")

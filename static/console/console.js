@@ -22,6 +22,12 @@
   window.formularyLocalTimes = withLocalTime;
   document.addEventListener("DOMContentLoaded", () => {
     withLocalTime(document);
+    const openTarget = () => {
+      const target = location.hash && document.getElementById(location.hash.slice(1));
+      for (const fold of target ? target.querySelectorAll("details") : []) fold.open = true;
+    };
+    openTarget();
+    window.addEventListener("hashchange", openTarget);
     const refusal = document.getElementById("refusal");
     if (refusal) { refusal.tabIndex = -1; refusal.focus(); }
   });

@@ -72,6 +72,13 @@ def ended(rollout: Rollout, state: str, *, steps: str, hours: float, **values: A
     rollout.refresh_from_db()
 
 
+def wake(house: House) -> None:
+    """What the control process does each second: nodes are seen, events are sealed."""
+    awake = [node.pk for node in house.nodes[:2]]
+    Node.objects.filter(pk__in=awake).update(last_seen_at=clock.now())
+    sealing.seal_pending()
+
+
 def build() -> House:
     """Four versions each at another door, a canary under way, a record that waits."""
     with ago(days=15):

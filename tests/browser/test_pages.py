@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from .house import House
+from .conftest import apart
+from .house import House, wake
 
 LOOKS = {
     "light": {"color_scheme": "light"},
@@ -36,6 +37,7 @@ PAGES = {
 @pytest.mark.parametrize("name", PAGES)
 def test_page(house: House, desk: Callable[..., Any], name: str, look: str) -> None:
     role, path = PAGES[name]
+    apart(lambda: wake(house))
     seat = desk(getattr(house.world, role), **LOOKS[look])
     answer = seat.open(path(house))
     assert answer.status == 200

@@ -200,6 +200,7 @@ def node(of: World, *, name: str = "node-1", seen_seconds_ago: float = 1.0) -> N
             "max_rank": 64,
             "dtype": "float32",
             "device": "cpu",
+            "memory_bytes": 1_480_000_000,
         },
         last_seen_at=clock.now() - timedelta(seconds=seen_seconds_ago),
     )

@@ -110,10 +110,13 @@ def rates(items: dict[str, Item], live: dict[str, Item] | None = None) -> list[R
     beside = list(live.values()) if live else []
     found = [_rate("All", listed, beside, CURRENT.items_minimum, is_group=False)]
     for stratum in levels(listed):
+        members = in_stratum(listed, stratum)
+        if len(members) == len(listed):
+            continue  # it would only repeat the line above
         found.append(
             _rate(
                 _name(stratum),
-                in_stratum(listed, stratum),
+                members,
                 in_stratum(beside, stratum),
                 CURRENT.stratum_minimum,
                 is_group=True,

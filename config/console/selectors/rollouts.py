@@ -71,6 +71,18 @@ class Evidence:
         return self.points[: -TABLE_ROWS - 1 : -1]
 
     @property
+    def words(self) -> str:
+        """How far both sides are on the way to their limits."""
+        if self.last.verdict == "failed":
+            return "The evidence that it is worse has reached its limit."
+        if self.last.verdict == "successful":
+            return "The evidence that it is good enough has reached its limit."
+        return (
+            f"That it is worse: {self.worse_share:.0%} of the way to the limit. "
+            f"That it is good enough: {self.safe_share:.0%}."
+        )
+
+    @property
     def worse_share(self) -> float:
         """How far the evidence against the candidate is on the way to its limit."""
         return _share(self.last.log10_worse, self.last.log10_limit)
@@ -152,15 +164,16 @@ def rollout_page(rollout: Rollout) -> RolloutPage:
     """Read it all in a fixed number of queries."""
     canary, stable = _counts(rollout)
     evidence, comparison = _evidence(rollout)
+    steps = list(rollout.steps.all())
     return RolloutPage(
         rollout=rollout,
-        steps=list(rollout.steps.all()),
+        steps=steps,
         canary=canary,
         stable=stable,
         evidence=evidence,
         comparison=comparison,
         sentence=sentence(rollout, canary, stable),
-        needed=needed_words(rollout, evidence),
+        needed=needed_words(rollout, evidence, steps),
     )
 
 
@@ -225,10 +238,18 @@ def _share(value: float, limit: float) -> float:
     return max(0.0, min(1.0, value / limit)) if limit > 0 else 0.0
 
 
-def needed_words(rollout: Rollout, evidence: Sequence[Evidence]) -> str:
-    """``About 140 more requests are needed to tell.``; empty where nothing is waited for."""
-    if rollout.state != RolloutState.RUNNING or not evidence:
+def needed_words(
+    rollout: Rollout, evidence: Sequence[Evidence], steps: Sequence[RolloutStep]
+) -> str:
+    """``About 140 more requests are needed to tell.``; empty where nothing is waited for.
+
+    What the running step says of itself comes first.
+    """
+    if rollout.state != RolloutState.RUNNING:
         return ""
+    running = next((step.detail for step in steps if step.state == "running"), "")
+    if running or not evidence:
+        return running
     waiting = [curve.last for curve in evidence if curve.last.verdict == "running"]
     if not waiting:
         return ""
@@ -248,6 +269,8 @@ def sentence(rollout: Rollout, canary: ArmCounts, stable: ArmCounts) -> str:
     public = rollout.deployment.public_name
     if rollout.state in {RolloutState.ROLLED_BACK, RolloutState.ROLLING_BACK}:
         return _rollback_story(rollout, canary, stable)
+    if rollout.state == RolloutState.PROMOTED and rollout.strategy == "rollback":
+        return f"{new} was brought back: it answers every request to {public} instead of {old}."
     if rollout.state == RolloutState.PROMOTED:
         first = "" if rollout.from_revision is None else f" instead of {old}"
         said = f"{new} was promoted: it answers every request to {public}{first}."

@@ -297,7 +297,7 @@ def _facts(page: VersionPage) -> Facts:
         stopped_at=stop.issued_at if stop else None,
         stop_reason=stop.reason if stop else "",
         runs=[(run.kind, run.state) for run in page.runs],
-        blocked_by=sorted({line.check_id for line in page.blocking}),
+        blocked_by=sorted({f"{line.title} ({line.check_id})" for line in page.blocking}),
         lacks_evaluation=not is_evaluated and not others,
         is_evaluating=any(
             result.run.state in {RunState.WAITING, RunState.RUNNING} for result in page.sets

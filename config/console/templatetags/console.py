@@ -9,7 +9,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from config.console import charts, words
+from config.console import audit_words, charts, words
 from config.core import clock
 from config.core.digests import SHORT_HEX
 
@@ -152,13 +152,14 @@ def plain(value: Any) -> str:
 
 @register.filter
 def strata(population: Iterable[Any]) -> str:
-    """A label's population: ``adults, children`` as the author named them."""
-    named = [
-        str(item.get("name") or f"{item.get('attribute')}: {item.get('level')}")
-        for item in population or []
-        if isinstance(item, dict)
-    ]
-    return ", ".join(named) or "nobody is named"
+    """A label's population: ``adult and child (age group)``."""
+    levels: dict[str, list[str]] = {}
+    for item in population or []:
+        if isinstance(item, dict):
+            attribute = str(item.get("attribute", "")).replace("_", " ")
+            levels.setdefault(attribute, []).append(str(item.get("name") or item.get("level")))
+    named = [f"{words.listed(names)} ({attribute})" for attribute, names in levels.items()]
+    return "; ".join(named) or "nobody is named"
 
 
 @register.filter
@@ -238,6 +239,18 @@ def evidence_chart(curve: Any) -> SafeString:
 def stylesheets(names: str) -> list[str]:
     """The paths of several of our stylesheets."""
     return [f"console/{name}.css" for name in names.split()]
+
+
+@register.filter
+def act(action: str) -> str:
+    """An act of the audit trail in words."""
+    return audit_words.act(str(action))
+
+
+@register.simple_tag
+def page_of(event: Any) -> str:
+    """The path of the page of what an event names, empty where it has none."""
+    return audit_words.page_of(event.object_type, event.object_id)
 
 
 @register.filter

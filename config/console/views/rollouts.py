@@ -19,6 +19,8 @@ from config.console.selectors.rollouts import rollout_by_uuid, rollout_page, rol
 from config.console.views.page import Page, crumb
 from config.console.words import ROLLOUT
 from serving.models import Rollout
+from serving.services import rollbacks
+from serving.services import rollouts as rollout_services
 from serving.states import Trigger
 
 LOOK_EVERY_SECONDS = 1.0
@@ -98,10 +100,8 @@ class RolloutView(Page):
         return self._turn("abort", "The trial ends; requests go to the former version.")
 
     def _turn(self, act: str, said: str) -> tuple[str, str]:
-        from serving.services import rollouts as services
-
         self.access.require(Act.DEPLOY)
-        getattr(services, act)(
+        getattr(rollout_services, act)(
             rollout=self.rollout,
             reason=self._reason,
             user=self.access.user,
@@ -111,14 +111,16 @@ class RolloutView(Page):
 
     def roll_back(self) -> tuple[str, str]:
         """Go back to the former version, during the trial or after it."""
-        from serving.services import rollbacks
-
         self.access.require(Act.DEPLOY)
         what: dict[str, Any] = {"rollout": self.rollout}
         if self.rollout.state == "promoted":
             what = {"deployment": self.rollout.deployment}
         rollbacks.start(
-            **what, trigger=Trigger.MANUAL, reason=self._reason, actor=self.access.actor
+            **what,
+            trigger=Trigger.MANUAL,
+            reason=self._reason,
+            actor=self.access.actor,
+            user=self.access.user,
         )
         return "Rolling back: requests go to the former version at once.", ""
 

@@ -15,6 +15,7 @@ from registry.models import Version
 from registry.selectors import version_by_ref
 from registry.services import labels
 from serving.models import Deployment
+from serving.services import rollouts
 
 Said = tuple[str, str]
 
@@ -110,8 +111,6 @@ class VersionView(Page):
 
     def deploy(self) -> Said:
         """Start a canary of this version."""
-        from serving.services import rollouts
-
         self.access.require(Act.DEPLOY)
         name = self.request.POST.get("deployment", "")
         rollout = rollouts.start(
