@@ -13,7 +13,7 @@ import django
 
 from . import task
 from .people import DemoFailed, Person, wait_for
-from .telling import advance_to, chapter, progress, say
+from .telling import chapter, progress, say
 from .traffic import Traffic
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -181,7 +181,7 @@ class MainJob:
 
             def look() -> list[dict[str, Any]] | None:
                 seen = [self.engineer.call("GET", f"/evaluations/{run['uuid']}") for run in runs]
-                advance_to(bar, sum(run["rows_done"] for run in seen))
+                bar.to(sum(run["rows_done"] for run in seen))
                 failed = [run for run in seen if run["state"] == "failed"]
                 if failed:
                     raise DemoFailed(f"{name}'s evaluation failed: {failed[0]['error']}")
@@ -362,7 +362,7 @@ class MainJob:
 
     def _until_enough(self, bar: Any) -> Any:
         def look() -> bool:
-            advance_to(bar, min(self.traffic.count, LEAST_REQUESTS))
+            bar.to(min(self.traffic.count, LEAST_REQUESTS))
             return self.traffic.count >= LEAST_REQUESTS
 
         return look

@@ -130,7 +130,7 @@ def verify(
             rows = [judge.tokens(notes[q.note_index], q.text, q.finish) for q in batch]
             verdicts |= dict(zip(batch, judge.explains(version, rows), strict=True))
             start += len(batch)
-            bar.update(len(batch))
+            bar.to(start)
     mixed = distinguishable = 0
     for row in answered:
         named = _named(by_hex, row["version"])
