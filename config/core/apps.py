@@ -1,16 +1,17 @@
-"""The kernel as a Django app: its system checks and template tags."""
+"""The kernel as a Django app: its system checks, the log, the Celery app."""
 
 from django.apps import AppConfig
 
 
 class CoreConfig(AppConfig):
-    """Registers the system checks for unsafe settings."""
+    """What every process that runs Django needs before its first request or task."""
 
     name = "config.core"
     label = "core"
 
     def ready(self) -> None:
-        """Register the system checks, and give every process our log form."""
+        """Register the system checks, give the process our log form and the configured Celery."""
+        from config import celery  # noqa: F401 - not in config/__init__: a node runs without it
         from config.core import (
             logs,
             system_checks,  # noqa: F401

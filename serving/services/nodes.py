@@ -175,7 +175,7 @@ def _rebooted(node: Node, *, before: str, fault: str) -> None:
     )
     epochs.bump_routing()
     if fault:
-        log.warning("node.misfit", node=node.name, reason=fault)
+        log.warning("node.misfit", node=node.name, error=fault)
 
 
 def _check(name: str, url: str, secret: str) -> None:

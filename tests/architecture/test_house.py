@@ -89,7 +89,9 @@ def test_the_repository_names_no_machine() -> None:
     """No tracked text holds the path of a checkout or of somebody's home."""
     git = shutil.which("git")
     assert git, "git is needed to list the files"
-    listing = subprocess.run([git, "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listing = subprocess.run(
+        [git, "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     private = [f"{ROOT}/", f"{Path.home()}/"]
     wrong = []
     for name in listing.stdout.split():

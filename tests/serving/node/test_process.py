@@ -34,7 +34,7 @@ def process(command: list[str], **env: str) -> Iterator[tuple[subprocess.Popen[s
     running = subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**os.environ, "FORMULARY_ENV": "test", **env},
+        env={**os.environ, "FORMULARY_ENV": "test", "LOG_LEVEL": "INFO", **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
