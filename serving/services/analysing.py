@@ -47,7 +47,7 @@ def _keep(rollout: Rollout, step: RolloutStep, reading: Reading, requests: int) 
     last = (
         AnalysisRun.objects.filter(rollout=rollout, signal=reading.signal).order_by("-pk").first()
     )
-    if last is not None and last.stage == rollout.stage:
+    if last is not None:
         counts = (
             last.canary_count,
             last.canary_bad_count,
