@@ -63,6 +63,8 @@
     const bar = document.getElementById("upload-bar");
     for (const part of form.querySelectorAll("[data-needs-script]")) part.hidden = false;
     let files = [];
+    // The admin's own script would write a chosen file's name into the form's first text field.
+    for (const input of form.querySelectorAll("input[type=file]")) input.hasChangeListener = true;
 
     const choose = (found) => {
       files = found;

@@ -132,6 +132,7 @@ class Desk:
             cookie = apart(lambda: session_of(user))
             self.context.add_cookies([{"name": "sessionid", "value": cookie, "url": address}])
         self.page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
         self.errors: list[str] = []
         self.address = address
         self.page.on("console", self._said)

@@ -78,8 +78,8 @@ class Evidence:
         if self.last.verdict == "successful":
             return "The evidence that it is good enough has reached its limit."
         return (
-            f"That it is worse: {self.worse_share:.0%} of the way to the limit. "
-            f"That it is good enough: {self.safe_share:.0%}."
+            f"That it is worse: {self.worse_share * 100:.0f} % of the way to the limit. "
+            f"That it is good enough: {self.safe_share * 100:.0f} %."
         )
 
     @property

@@ -5,16 +5,18 @@ from uuid import UUID
 
 from django.urls import reverse
 
-from compliance.selectors import set_by_ref, stop_by_uuid
+from compliance.models import Stop
+from compliance.selectors import open_stops, set_by_ref
 from compliance.services import approvals, evaluations, stops
 from config.accounts.roles import Act
 from config.console.selectors.versions import VersionPage, version_page
 from config.console.views.labels import label_values
 from config.console.views.page import Page, crumb
+from config.core.errors import NotFound
 from registry.models import Version
 from registry.selectors import version_by_ref
 from registry.services import labels
-from serving.models import Deployment
+from serving.selectors.deployments import deployment_by_name
 from serving.services import rollouts
 
 Said = tuple[str, str]
@@ -114,7 +116,7 @@ class VersionView(Page):
         self.access.require(Act.DEPLOY)
         name = self.request.POST.get("deployment", "")
         rollout = rollouts.start(
-            deployment=Deployment.objects.get(adapter=self.version.adapter, public_name=name),
+            deployment=deployment_by_name(name),
             version=self.version,
             user=self.access.user,
             actor=self.access.actor,
@@ -132,10 +134,16 @@ class VersionView(Page):
         )
         return "Stopped everywhere. Two people can release it.", ""
 
+    def _open_stop(self) -> Stop:
+        found = open_stops().filter(digest=self.version.digest).first()
+        if found is None:
+            raise NotFound("This version is not stopped.", fix="Nothing is left to release.")
+        return found
+
     def ask_release(self) -> Said:
         """The first person's part of releasing a stop."""
         stops.ask_release(
-            stop=stop_by_uuid(self.request.POST.get("stop", "")),
+            stop=self._open_stop(),
             reason=self.request.POST.get("reason", ""),
             user=self.access.user,
             actor=self.access.actor,
@@ -145,7 +153,7 @@ class VersionView(Page):
     def release(self) -> Said:
         """The second person's part."""
         stops.release(
-            stop=stop_by_uuid(self.request.POST.get("stop", "")),
+            stop=self._open_stop(),
             user=self.access.user,
             actor=self.access.actor,
         )
