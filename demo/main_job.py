@@ -24,6 +24,7 @@ SLUG = "triage"
 CLIENTS = 8
 LEAST_REQUESTS = 600
 ROLLOUT_PATIENCE_SECONDS = 420.0
+TELL_SECONDS = 20.0
 
 
 class MainJob:
@@ -272,15 +273,16 @@ class MainJob:
             self.canaries[phase] = [stable, self.versions[name]["runtime_name"]]
             self.traffic.phase = phase
             self.traffic.start()
-        last_line = ""
+        told: tuple[str, int] | None = None
+        told_at = 0.0
 
         def look() -> dict[str, Any] | None:
-            nonlocal last_line
+            nonlocal told, told_at
             seen = self.operator.call("GET", f"/rollouts/{rollout['uuid']}")
-            line = seen.get("sentence") or f"{seen['state']}, weight {seen['weight_percent']} %"
-            if line != last_line:
-                say(line)
-                last_line = line
+            now = (seen["state"], seen["weight_percent"])
+            if now != told or time.monotonic() - told_at > TELL_SECONDS:
+                say(seen["sentence"])
+                told, told_at = now, time.monotonic()
             ended = {"promoted", "rolled_back", "aborted", "paused"}
             return seen if seen["state"] in ended else None
 
