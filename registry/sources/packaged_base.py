@@ -124,7 +124,7 @@ def _convert(gguf: Path, folder: Path, say: Callable[[str], None]) -> None:
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32
     )
     # The parameters are dequantised already; transformers would refuse to save them without this.
-    model.hf_quantizer = None
+    setattr(model, "hf_quantizer", None)  # noqa: B010 - torch types every attribute as a module
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     say("writing the folder")
