@@ -11,6 +11,7 @@ import structlog
 from compliance.errors import AttemptOver
 from compliance.models import EvaluationRun
 from compliance.selectors.evaluations import Prompt, prompts
+from compliance.selectors.stops import stopped_digests
 from compliance.services import evaluations
 from compliance.states import RunState
 from serving.errors import NodeRefused, NodeUnreachable
@@ -29,6 +30,9 @@ GIVE_UP_AFTER = 3
 TRIES = 3
 # The node can't answer this item at all: a row without an answer, which counts as wrong.
 ITEM_REFUSALS = frozenset({"prompt_too_long", "invalid", "answer_failed"})
+
+# The lease was not renewed in time, or the node has just started: the sweep tries again.
+PASSING_REFUSALS = frozenset({"no_lease", "replica_unknown"})
 
 
 def run(*, run_id: int) -> bool:
@@ -63,6 +67,9 @@ def run(*, run_id: int) -> bool:
     except AttemptOver:
         return False
     except NodeRefused as error:
+        if error.node_code in PASSING_REFUSALS:
+            log.warning("evaluation.node_not_ready", run=str(row.uuid), code=error.node_code)
+            return False
         evaluations.fail(run_id=run_id, attempt=attempt, error=error.message)
         return False
     except NodeUnreachable as error:
@@ -73,9 +80,14 @@ def run(*, run_id: int) -> bool:
 
 
 def fail_unloadable() -> int:
-    """Give up the runs whose version no node could load; how many."""
+    """Give up the runs whose version no node could load, or is stopped; how many."""
     count = 0
+    stopped = stopped_digests()
     for row in EvaluationRun.objects.filter(state=RunState.WAITING).select_related("version"):
+        if row.digest in stopped:
+            _give_up(row, "The version was stopped everywhere.")
+            count += 1
+            continue
         rows = Replica.objects.filter(version=row.version)
         failed = rows.filter(state=ReplicaState.FAILED, failures_count__gte=GIVE_UP_AFTER)
         replica = failed.first()

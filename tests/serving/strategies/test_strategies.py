@@ -1,5 +1,7 @@
 """Every strategy, held to what a list of steps must be."""
 
+from itertools import pairwise
+
 import pytest
 
 from serving.domain.steps import Situation, StepProgress, progress_percentage
@@ -17,7 +19,7 @@ def test_the_contract_of_every_strategy(strategy: Strategy, has_stable: bool) ->
     assert set(kinds[kinds.index(StepKind.PROMOTE) + 1 :]) <= {StepKind.UNLOAD}
     weights = [step.params["weight_percent"] for step in steps if step.kind is StepKind.SET_WEIGHT]
     assert weights == sorted(weights)
-    for before, step in zip(steps, steps[1:], strict=False):
+    for before, step in pairwise(steps):
         if step.kind is StepKind.ANALYSE:
             assert before.kind is StepKind.SET_WEIGHT and before.params == step.params
         if step.kind is StepKind.SET_WEIGHT:
