@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from config.accounts.authentication import actor_of_request
 from config.accounts.events import AccessRefused
 from config.accounts.models import User
-from config.accounts.roles import Act, acts_of, roles_for
+from config.accounts.roles import Act, Role, acts_of, roles_for
 from config.accounts.selectors import roles_of, who_could
 from config.console import words
 from config.core.actors import Actor
@@ -41,7 +41,7 @@ class Access:
         return frozenset(str(role) for role in self._roles)
 
     @cached_property
-    def _roles(self) -> frozenset:  # type: ignore[type-arg]
+    def _roles(self) -> frozenset[Role]:
         return roles_of(self.user)
 
     @cached_property

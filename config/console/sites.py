@@ -10,6 +10,8 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from unfold.sites import UnfoldAdminSite
 
+from config.core.problems import problem, respond
+
 # unfold evaluates Alpine expressions and writes its colours into the page; nothing else may.
 UNFOLD_NEEDS = {"script-src": ["'unsafe-eval'"], "style-src": ["'unsafe-inline'"]}
 
@@ -21,6 +23,17 @@ class ConsoleSite(UnfoldAdminSite):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Lead to the one sign-in page."""
+        if self.has_permission(request):
+            return redirect(f"{self.name}:index")
+        if request.user.is_authenticated:
+            # An account without a console would be sent round and round.
+            body = problem(
+                status=403,
+                code="forbidden",
+                title="This account has no console",
+                detail=f"{request.user.get_username()} is the account of a program, or is closed.",
+            )
+            return respond(request, body)
         target = request.GET.get("next") or request.get_full_path()
         return redirect(f"{reverse('account_login')}?{urlencode({'next': target})}")
 

@@ -21,7 +21,7 @@ class Verdict:
 class Facts:
     """What a verdict is made of; empty members say that there is nothing of the kind.
 
-    ``runs``: (kind, state) of the newest check runs; ``blocked_by``: checks that block, as people read them;
+    ``runs``: (kind, state) of the newest check runs; ``blocked_by``: names of checks that block;
     ``lacks_evaluation``: blockers only say that nothing was evaluated yet;
     ``request_state``, ``signed`` of ``needed``, ``next_meaning``: the newest approval request;
     ``live_in``: deployments whose stable version this is; ``canary_in``: (deployment, percent).

@@ -145,7 +145,8 @@ def _signatures(access: Access) -> tuple[list[Waiting], list[Waiting]]:
         )
         .order_by("pk")[:LIMIT]
     )
-    mine, others = [], []
+    mine: list[Waiting] = []
+    others: list[Waiting] = []
     for request in requests:
         due = request.required_meanings[request.signed : request.signed + 1]
         if not due:

@@ -70,7 +70,7 @@ class Page(View):
             **self.context(),
             "refusal": refusal,
         }
-        self.request.current_app = console.name  # type: ignore[attr-defined]
+        self.request.current_app = console.name
         return TemplateResponse(
             self.request, self.template_name, context, status=refusal.status if refusal else 200
         )

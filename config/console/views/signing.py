@@ -70,10 +70,8 @@ class SigningView(Page):
         return "The request is rejected, and the author is shown your reason.", ""
 
     def show(self, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
-        """Never show what was typed as password or code again, nor keep the page in a cache."""
+        """Never show again what was typed as password or code."""
         if kwargs.get("posted"):
             kept = ("comment", "reason", "act")
             kwargs["posted"] = {name: kwargs["posted"].get(name, "") for name in kept}
-        response = super().show(**kwargs)
-        response["Cache-Control"] = "no-store"
-        return response
+        return super().show(**kwargs)
