@@ -24,6 +24,9 @@ DEBUG = False
 FORMULARY_HOME = Path(env.str("FORMULARY_HOME", default="var"))
 if not FORMULARY_HOME.is_absolute():
     FORMULARY_HOME = BASE_DIR / FORMULARY_HOME
+# What `make run` or `make demo` has started there, for commands in another shell.
+if (FORMULARY_HOME / "running.env").is_file():
+    env.read_env(FORMULARY_HOME / "running.env")
 # Unpacked base models; elsewhere where the rest of the state is wiped and they are to stay.
 MODELS_FOLDER = BASE_DIR / (env.str("FORMULARY_MODELS", default="") or FORMULARY_HOME / "models")
 FORMULARY_ADMIN_USER = env.str("FORMULARY_ADMIN_USER", default="")

@@ -102,10 +102,7 @@ class Stack:
             raise StackFailed(str(error)) from error
         finally:
             supervisor.stop()
-            if self._valkey is not None:
-                self._valkey.stop()
-            if self._postgres is not None:
-                self._postgres.stop()
+            self._stop_services()
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self._must_stop = True
@@ -119,6 +116,23 @@ class Stack:
             self.say("Starting Redis (Valkey) …")
             self._valkey = Valkey(self.home / "valkey", is_durable=self._is_durable)
             self.env["REDIS_URL"] = self._valkey.start()
+        self._running_file.unlink(missing_ok=True)
+        self._running_file.touch(mode=0o600)
+        self._running_file.write_text(
+            "".join(f"{key}={self.env[key]}\n" for key in ("DATABASE_URL", "REDIS_URL", "PORT"))
+        )
+
+    def _stop_services(self) -> None:
+        self._running_file.unlink(missing_ok=True)
+        if self._valkey is not None:
+            self._valkey.stop()
+        if self._postgres is not None:
+            self._postgres.stop()
+
+    @property
+    def _running_file(self) -> Path:
+        """Where manage.py in another shell finds the servers that run now (config/settings.py)."""
+        return self.home / "running.env"
 
     def manage(self, *arguments: str, **env: str) -> str:
         """Run a command of manage.py to its end; returns what it printed.
