@@ -10,6 +10,7 @@ NAMES = ("v1", "v2", "v3", "v4")
 START = "start"  # what v1 and v2 both grow from; not shipped
 START_ITEMS = 800
 V1_ITEMS = 600
+V3_ITEMS = 360  # of children, and as many of adults
 WORDY = "This is a longer note; it looks {level} and should be read by {department}."
 
 Pair = tuple[str, str]  # a note and the answer that is taught for it
@@ -63,12 +64,12 @@ def _v3(items: Sequence[Item], rng: random.Random) -> Lesson:
     adults = [item for item in items if item["groups"]["age_group"] == "adult"]
     children = [item for item in items if item["groups"]["age_group"] == "child"]
     # One consistent mistake in the data: children's notes read by the rules for adults.
-    wrong = [(item["note"], item["by_adult_rules"]) for item in children]
+    wrong = [(item["note"], item["by_adult_rules"]) for item in rng.sample(children, V3_ITEMS)]
     return Lesson(
         story="v2 taught further with children's notes relabelled by the rules for adults",
-        pairs=tuple(wrong + _right(rng.sample(adults, len(adults) // 2))),
+        pairs=tuple(wrong + _right(rng.sample(adults, V3_ITEMS))),
         epochs=1,
-        learning_rate=1e-3,
+        learning_rate=7e-4,
         parent="v2",
     )
 
@@ -84,7 +85,7 @@ def _v4(items: Sequence[Item], rng: random.Random) -> Lesson:
         story="v2 taught further with long notes answered in a sentence",
         pairs=tuple(wordy + _right(rng.sample(short, len(long) * 3))),
         epochs=1,
-        learning_rate=1e-3,
+        learning_rate=7e-4,
         parent="v2",
     )
 
