@@ -17,10 +17,10 @@ from serving.services import deployments, rollbacks
 
 from .serializers import (
     CountsSerializer,
+    DeployingReasonSerializer,
     DeploymentRequestSerializer,
     DeploymentSerializer,
     ExpectationSerializer,
-    ReasonSerializer,
     RolloutSerializer,
 )
 
@@ -112,12 +112,12 @@ class DeploymentRollback(ApiView):
 
     @extend_schema(
         operation_id="deployments_rollback",
-        request=ReasonSerializer,
+        request=DeployingReasonSerializer,
         responses={202: RolloutSerializer, **PROBLEMS},
     )
     def post(self, request: Request, name: str) -> Response:
         """Takes back the rollout under way, else brings the previous version back."""
-        wanted = ReasonSerializer(data=request.data)
+        wanted = DeployingReasonSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         made = rollbacks.start(
             deployment=reads.deployment_by_name(name),

@@ -14,9 +14,9 @@ from serving.selectors import replicas as replica_reads
 from serving.services import nodes
 
 from .serializers import (
+    DeployingReasonSerializer,
     NodeRequestSerializer,
     NodeSerializer,
-    ReasonSerializer,
     ReplicaSerializer,
 )
 
@@ -65,10 +65,10 @@ class NodeSwitch(ApiView):
     permission_classes = [needs(Act.NODES)]
     is_enabled = False
 
-    @extend_schema(request=ReasonSerializer, responses={200: NodeSerializer, **PROBLEMS})
+    @extend_schema(request=DeployingReasonSerializer, responses={200: NodeSerializer, **PROBLEMS})
     def post(self, request: Request, name: str) -> Response:
         """With a reason; a node out of use gets no new answer."""
-        wanted = ReasonSerializer(data=request.data)
+        wanted = DeployingReasonSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         node = nodes.set_enabled(
             node=reads.node_by_name(name),

@@ -1,7 +1,7 @@
 """Rollouts: start, look, pause, resume, abort."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -18,8 +18,8 @@ from serving.selectors.deployments import deployment_by_name
 from serving.services import rollouts
 
 from .serializers import (
+    DeployingReasonSerializer,
     EvidenceSerializer,
-    ReasonSerializer,
     RolloutLineSerializer,
     RolloutRequestSerializer,
     RolloutSerializer,
@@ -95,13 +95,12 @@ class RolloutAct(ApiView):
     """An act on a rollout, with a reason."""
 
     permission_classes = [needs(Act.DEPLOY)]
-    act: ClassVar[Callable[..., Any]]
 
-    def post(self, request: Request, uuid: UUID) -> Response:
-        """Do it; what follows from it happens within seconds."""
-        wanted = ReasonSerializer(data=request.data)
+    def act(self, uuid: UUID, service: Callable[..., Any]) -> Response:
+        """Call ``service``; what follows from it happens within seconds."""
+        wanted = DeployingReasonSerializer(data=self.request.data)
         wanted.is_valid(raise_exception=True)
-        type(self).act(
+        service(
             rollout=reads.rollout_by_uuid(uuid),
             reason=wanted.validated_data["reason"],
             user=self.user,
@@ -110,28 +109,40 @@ class RolloutAct(ApiView):
         return Response(RolloutSerializer(reads.rollout_by_uuid(uuid)).data)
 
 
-_SCHEMA: dict[str, Any] = {
-    "request": ReasonSerializer,
-    "responses": {200: RolloutSerializer, **PROBLEMS},
-}
-
-
-@extend_schema(operation_id="rollouts_pause", **_SCHEMA)
 class RolloutPause(RolloutAct):
     """Holds a rollout where it is."""
 
-    act = staticmethod(rollouts.pause)
+    @extend_schema(
+        operation_id="rollouts_pause",
+        request=DeployingReasonSerializer,
+        responses={200: RolloutSerializer, **PROBLEMS},
+    )
+    def post(self, request: Request, uuid: UUID) -> Response:
+        """Its weight stays, nothing is decided."""
+        return self.act(uuid, rollouts.pause)
 
 
-@extend_schema(operation_id="rollouts_resume", **_SCHEMA)
 class RolloutResume(RolloutAct):
     """Lets a paused rollout go on."""
 
-    act = staticmethod(rollouts.resume)
+    @extend_schema(
+        operation_id="rollouts_resume",
+        request=DeployingReasonSerializer,
+        responses={200: RolloutSerializer, **PROBLEMS},
+    )
+    def post(self, request: Request, uuid: UUID) -> Response:
+        """Its step is tried again."""
+        return self.act(uuid, rollouts.resume)
 
 
-@extend_schema(operation_id="rollouts_abort", **_SCHEMA)
 class RolloutAbort(RolloutAct):
     """Ends a rollout before its promotion."""
 
-    act = staticmethod(rollouts.abort)
+    @extend_schema(
+        operation_id="rollouts_abort",
+        request=DeployingReasonSerializer,
+        responses={200: RolloutSerializer, **PROBLEMS},
+    )
+    def post(self, request: Request, uuid: UUID) -> Response:
+        """The route goes back to stable at once."""
+        return self.act(uuid, rollouts.abort)

@@ -220,6 +220,8 @@ class RolloutSerializer(serializers.ModelSerializer[Rollout]):
     """A rollout with its steps and the newest reading of each signal."""
 
     deployment = serializers.CharField(source="deployment.public_name", read_only=True)
+    # Plain text: the list and the detail would else want the same name for its choices.
+    state = serializers.CharField(read_only=True, help_text="See serving.states.RolloutState")
     from_runtime_name = serializers.SerializerMethodField()
     to_runtime_name = serializers.SerializerMethodField()
     started_by = serializers.CharField(source="started_by.username", read_only=True)
@@ -301,7 +303,7 @@ class RolloutRequestSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=1000, required=False, default="", allow_blank=True)
 
 
-class ReasonSerializer(serializers.Serializer[Any]):
+class DeployingReasonSerializer(serializers.Serializer[Any]):
     """Why."""
 
     reason = serializers.CharField(max_length=1000)
