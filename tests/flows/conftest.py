@@ -1,0 +1,33 @@
+"""Formulary with state of its own, once a test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.flows import formulary as running
+from tests.flows import letters
+from tests.flows.formulary import Formulary
+
+
+@pytest.fixture(scope="session")
+def letters_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return letters.write_base(tmp_path_factory.mktemp("bases") / "letters")
+
+
+@pytest.fixture
+def formulary(
+    transactional_db: None,
+    tmp_path: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    letters_base: Path,
+) -> Iterator[Formulary]:
+    """Nothing runs yet: ``start`` says on which engine it shall."""
+    settings.FORMULARY_HOME = tmp_path / "state"
+    settings.CHECKPOINT_FOLDER = tmp_path / "checkpoints"
+    with running.formulary(
+        folder=tmp_path, base=letters_base, setenv=monkeypatch.setenv
+    ) as made:
+        yield made
