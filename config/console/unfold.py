@@ -63,6 +63,19 @@ UNFOLD: dict[str, Any] = {
     "STYLES": [_file(f"{name}.css") for name in ("colours", "shell", "parts", "charts", "print")],
     "SCRIPTS": [_file("console.js"), _file("live.js"), _file("upload.js")],
     "COLORS": {
+        "base": {
+            "50": "#f5f7f8",
+            "100": "#eef1f3",
+            "200": "#d9dfe3",
+            "300": "#c3ccd2",
+            "400": "#8f9daa",
+            "500": "#5b6a77",
+            "600": "#3f4d59",
+            "700": "#2e3b45",
+            "800": "#202b33",
+            "900": "#172027",
+            "950": "#0f161b",
+        },
         "primary": {
             "50": "#eef7f7",
             "100": "#d5ecec",

@@ -54,6 +54,7 @@ def find_chromium() -> str:
 def house(django_db_setup: None, django_db_blocker: Any) -> Iterator[House]:
     """Built once for all pages of a module, and cleared afterwards."""
     with django_db_blocker.unblock():
+        _sessions.clear()
         yield build()
         call_command("flush", interactive=False, verbosity=0)
 
@@ -115,8 +116,17 @@ def apart(work: Callable[[], Any]) -> Any:
         return pool.submit(do).result()
 
 
+_sessions: dict[int, str] = {}
+
+
 def session_of(user: User) -> str:
-    """The cookie of a new session of this account."""
+    """The cookie of a session of this account; one sign-in for all desks of a house."""
+    if user.pk not in _sessions:
+        _sessions[user.pk] = _sign_in(user)
+    return _sessions[user.pk]
+
+
+def _sign_in(user: User) -> str:
     client = Client()
     client.force_login(user, backend="config.accounts.backends.RoleBackend")
     return client.cookies["sessionid"].value
@@ -162,11 +172,9 @@ class Desk:
             )
         )
 
-    def picture(self, name: str) -> Path:
+    def picture(self, name: str, *, is_whole: bool = True) -> None:
         PICTURES.mkdir(parents=True, exist_ok=True)
-        path = PICTURES / f"{name}.png"
-        self.page.screenshot(path=path, full_page=True)
-        return path
+        self.page.screenshot(path=PICTURES / f"{name}.png", full_page=is_whole)
 
     def violations(self) -> list[str]:
         """What axe finds against WCAG 2.0 to 2.2, A and AA."""

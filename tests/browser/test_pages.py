@@ -42,6 +42,8 @@ def test_page(house: House, desk: Callable[..., Any], name: str, look: str) -> N
     seat = desk(getattr(house.world, role), **LOOKS[look])
     answer = seat.open(path(house))
     assert answer.status == 200
+    if look == "light":
+        seat.picture(f"{name}-first-screen", is_whole=False)
     seat.picture(f"{name}-{look}")
     assert seat.errors == []
     assert seat.overflow_pixels() <= 0

@@ -314,6 +314,7 @@ def answers(rollout: Rollout, *, stable: int, canary: int, broken: int = 0) -> N
                     failure="contract_broken" if is_broken else "",
                     was_replaced=is_broken,
                     duration_ms=40,
+                    token_name="front-desk",
                     at=now - timedelta(seconds=index * 2),
                 )
             )

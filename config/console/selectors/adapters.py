@@ -159,7 +159,7 @@ def adapter_page(adapter: Adapter) -> AdapterPage:
         sets=_set_history(versions),
         deployments=deployments,
         rollout=next((row for row in rollouts if row.state in OPEN_ROLLOUT_STATES), None),
-        used=[(name or "the console", count) for name, count in used],
+        used=[(name or "a caller without a name", count) for name, count in used],
         states=_states(versions, live),
         newest_label=current_label(versions[0]) if versions else None,
     )

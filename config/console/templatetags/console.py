@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.console import audit_words, charts, words
+from config.console.unfold import RECORDS
 from config.core import clock
 from config.core.digests import SHORT_HEX
 
@@ -90,12 +91,13 @@ def _code(value: str, shown: int, label: str) -> SafeString | str:
     if not value:
         return "–"
     return format_html(
-        '<span class="fm-digest"><code title="{0}">{1}</code>'
+        '<span class="fm-digest"><code title="{0}">{1}<span class="fm-print">{3}</span></code>'
         '<button type="button" class="fm-copy" data-copy="{0}" aria-label="Copy the {2} {1}">'
         '<span class="fm-icon" aria-hidden="true">content_copy</span></button></span>',
         value,
         value[:shown],
         label,
+        value[shown:],
     )
 
 
@@ -239,6 +241,13 @@ def evidence_chart(curve: Any) -> SafeString:
 def stylesheets(names: str) -> list[str]:
     """The paths of several of our stylesheets."""
     return [f"console/{name}.css" for name in names.split()]
+
+
+@register.filter
+def record_title(opts: Any) -> str:
+    """What the records of a model are called in the navigation."""
+    named = RECORDS.get(opts.label_lower)
+    return named[0] if named else str(opts.verbose_name_plural).capitalize()
 
 
 @register.filter
