@@ -71,7 +71,7 @@ def test_revoked_expired_and_orphaned_tokens_are_refused() -> None:
     assert session.get(f"/api/v1/tokens/{uuid}").json()["revoked_at"]
 
 
-def test_a_role_that_ended_ends_what_its_tokens_may_do() -> None:
+def test_a_role_that_ended_ends_what_its_tokens_may_do_M99() -> None:
     user = accounts.engineer()
     client = _bearer(accounts.token_text(user))
     assert client.get("/api/v1/adapters").status_code == 200

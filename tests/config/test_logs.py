@@ -79,7 +79,7 @@ def test_nothing_that_a_patient_wrote_is_printed(printed: str) -> None:
     assert "Traceback" not in printed
 
 
-def test_each_line_is_json_with_keys_of_the_list(printed: str) -> None:
+def test_each_line_is_json_with_keys_of_the_list_L26(printed: str) -> None:
     lines = [json.loads(line) for line in printed.splitlines()]
     assert len(lines) == 12
     assert {key for line in lines for key in line} <= logs.ALLOWED_KEYS

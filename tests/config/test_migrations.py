@@ -80,19 +80,21 @@ def empty_postgres() -> Iterator[str]:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
-def test_migrations_are_reversible_on_postgresql(tmp_path: Path, empty_postgres: str) -> None:
+def test_migrations_are_reversible_on_postgresql_L19_L23(
+    tmp_path: Path, empty_postgres: str
+) -> None:
     ended = _run(["-c", BACK_AND_FORTH], tmp_path, DATABASE_URL=empty_postgres)
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert ended.stdout.startswith("postgresql")
 
 
-def test_migrations_are_reversible_on_sqlite(tmp_path: Path) -> None:
+def test_migrations_are_reversible_on_sqlite_L23(tmp_path: Path) -> None:
     ended = _run(["-c", BACK_AND_FORTH], tmp_path)
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert ended.stdout.startswith("sqlite")
 
 
-def test_migrate_and_check_adapter_need_no_database_url(tmp_path: Path) -> None:
+def test_migrate_and_check_adapter_need_no_database_url_L17(tmp_path: Path) -> None:
     """A registered base by its name, in the SQLite file that the state folder holds."""
     home = tmp_path / "state"
     home.mkdir()

@@ -12,7 +12,7 @@ from tests.faults.good import GOOD
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_each_fault_is_caught_by_its_check_and_says_how_to_mend_it(
+def test_each_fault_is_caught_by_its_check_and_says_how_to_mend_it_M3_M33_M34_M44_M46_M47(
     name: str, tmp_path: Path, base: Base
 ) -> None:
     fault = FAULTS[name]

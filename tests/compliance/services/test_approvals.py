@@ -39,7 +39,7 @@ def _permitted(version: Version) -> bool:
     return rows.exists()
 
 
-def test_a_version_without_evidence_is_refused_with_every_blocker() -> None:
+def test_a_version_without_evidence_is_refused_with_every_blocker_M37_M40() -> None:
     version = make.version(of=make.adapter(safety_class="A"))
     c.run_checks(version)
     with pytest.raises(GateClosed) as closed:

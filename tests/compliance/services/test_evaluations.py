@@ -275,7 +275,7 @@ def test_an_old_run_is_not_reused(version: Version) -> None:
         assert _request(version, on).pk != run.pk
 
 
-def test_the_summary_counts_in_all_and_by_group(version: Version) -> None:
+def test_the_summary_counts_in_all_and_by_group_M109(version: Version) -> None:
     adults, children = c.items(60), c.items(30, age_group="child")
     c.evaluated(version, on=c.evaluation_set(given=adults))
     c.evaluated(version, on=c.evaluation_set(given=children), how=lambda text: "soon")

@@ -18,7 +18,7 @@ from tests.factories import registry as make
 pytestmark = pytest.mark.django_db
 
 
-def test_an_adapter_is_opened_read_changed_and_listed(client: APIClient) -> None:
+def test_an_adapter_is_opened_read_changed_and_listed_M18_M20(client: APIClient) -> None:
     make.base_model()
     made = client.post(
         "/api/v1/adapters",

@@ -162,7 +162,7 @@ def test_a_body_that_is_no_multipart_is_a_problem(client: APIClient, adapter: Ad
     assert broken.status_code == 400
 
 
-def test_who_may_not_submit_is_told_who_may_and_the_attempt_is_an_event(
+def test_who_may_not_submit_is_told_who_may_and_the_attempt_is_an_event_M99(
     reader: APIClient, adapter: Adapter
 ) -> None:
     seen: list[Event] = []

@@ -70,7 +70,7 @@ def store(request: Any, settings: Any, tmp_path: Path) -> Iterator[str]:
         server.stop()
 
 
-def test_bytes_come_back_under_their_digest_and_are_kept_once(store: str) -> None:
+def test_bytes_come_back_under_their_digest_and_are_kept_once_L24_L29(store: str) -> None:
     data = os.urandom(3 << 20)
     blob = blobs.store(io.BytesIO(data))
     assert (blob.sha256, blob.size_bytes) == (hashlib.sha256(data).hexdigest(), len(data))
@@ -100,7 +100,7 @@ def test_an_interrupted_stream_leaves_nothing_visible(store: str) -> None:
     assert "sha256" not in folders
 
 
-def test_damaged_and_lost_bytes_are_found_and_healed_by_the_same_bytes(
+def test_damaged_and_lost_bytes_are_found_and_healed_by_the_same_bytes_M9(
     settings: Any, tmp_path: Path
 ) -> None:
     settings.STORAGES = {
@@ -123,7 +123,7 @@ def test_damaged_and_lost_bytes_are_found_and_healed_by_the_same_bytes(
         blobs.open(blob)
 
 
-def test_a_kill_while_bytes_arrive_leaves_nothing_under_a_digest(tmp_path: Path) -> None:
+def test_a_kill_while_bytes_arrive_leaves_nothing_under_a_digest_M9(tmp_path: Path) -> None:
     program = textwrap.dedent(
         """
         import os, sys, time

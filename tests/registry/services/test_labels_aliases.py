@@ -98,7 +98,7 @@ def test_a_protected_alias_stays() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_moves_from_one_place_one_wins() -> None:
+def test_of_two_moves_from_one_place_one_wins_M10() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("locks rows as PostgreSQL does")
     adapter = make.adapter()

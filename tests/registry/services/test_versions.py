@@ -36,7 +36,9 @@ def _submit(adapter: Any, files: dict[str, bytes], **values: Any) -> tuple[Versi
     )
 
 
-def test_a_package_becomes_a_version_with_manifest_facts_and_label(events: list[Event]) -> None:
+def test_a_package_becomes_a_version_with_manifest_facts_and_label_M19_M146(
+    events: list[Event],
+) -> None:
     adapter = make.adapter(slug="triage")
     events.clear()
     version, is_new = _submit(adapter, make.package(rank=4), label=make.LABEL, notes="first")
@@ -78,7 +80,7 @@ def test_identical_bytes_are_stored_once() -> None:
     assert {b.sha256 for b in Blob.objects.all()} <= {p.name for p in stored}
 
 
-def test_numbers_have_no_gap_and_names_never_mean_two_things() -> None:
+def test_numbers_have_no_gap_and_names_never_mean_two_things_M11() -> None:
     adapter = make.adapter()
     first = make.version(of=adapter)
     with pytest.raises(VersionNameTaken, match=r"@v1 has other bytes"):
@@ -116,7 +118,7 @@ def test_infinite_alpha_and_odd_names_are_stored(db: None) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_equal_uploads_at_one_moment_leave_one_version_and_no_gap() -> None:
+def test_two_equal_uploads_at_one_moment_leave_one_version_and_no_gap_M10() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("locks rows as PostgreSQL does")
     adapter = make.adapter()

@@ -70,7 +70,7 @@ def test_only_those_who_deploy_may(house: House) -> None:
     assert reviewer.post("/api/v1/nodes", {}, format="json").status_code == 403
 
 
-def test_a_rollout_from_start_to_rollback(house: House, operator: APIClient) -> None:
+def test_a_rollout_from_start_to_rollback_M30_M31_M155(house: House, operator: APIClient) -> None:
     sets = [house.evaluation_set(given=judge.items(120))]
     first, second = (house.version(evaluated_on=sets) for _ in range(2))
     assert create(operator, house, output_contract=CONTRACT).status_code == 201

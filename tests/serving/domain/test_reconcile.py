@@ -70,7 +70,7 @@ def test_a_load_waits_for_the_slot_of_what_leaves() -> None:
     assert decide(slots=2, wishes=wishes, replicas=[stable, gone]) == [Decision(Do.WANT, 3)]
 
 
-def test_a_failed_load_is_tried_again_after_growing_pauses() -> None:
+def test_a_failed_load_is_tried_again_after_growing_pauses_M63() -> None:
     assert back_off_seconds(1) < back_off_seconds(2) < back_off_seconds(5)
     assert back_off_seconds(100) == TIMING.retry_most
     wishes = [Wish(1, Reason.CANARY)]

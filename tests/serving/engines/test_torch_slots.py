@@ -104,7 +104,7 @@ def test_32_requests_at_once_over_four_adapters_and_the_base(
     assert judge_all(tiny_base, answers, choices) == 0
 
 
-def test_16_streams_of_256_tokens_over_24_swaps_are_neither_mixed_nor_cut(
+def test_16_streams_of_256_tokens_over_24_swaps_are_neither_mixed_nor_cut_M58_M59(
     tiny_base: Path, packages: list[Package]
 ) -> None:
     """Each swap loads the next version, publishes it and unloads the one before."""
@@ -155,7 +155,7 @@ def test_16_streams_of_256_tokens_over_24_swaps_are_neither_mixed_nor_cut(
         engine.close()
 
 
-def test_unload_waits_for_the_last_answer_and_then_zeroes_the_slot(
+def test_unload_waits_for_the_last_answer_and_then_zeroes_the_slot_M64(
     engine: TorchEngine, packages: list[Package]
 ) -> None:
     package = packages[2]

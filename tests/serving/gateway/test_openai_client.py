@@ -158,7 +158,7 @@ def test_a_prompt_that_does_not_fit_is_the_callers_error(world: Any, client: Cli
 
 
 def test_32_requests_at_once_over_4_adapters_and_the_base(world: Any, client: Client) -> None:
-    """Must show 4: every answer is explained by the version that it names."""
+    """Every answer is explained by the version that it names."""
     versions = [world.version(token_latency_ms=1) for _ in range(4)]
     deployments = [world.deployment(version) for version in versions]
     deployments.append(world.deployment(is_base=True))

@@ -48,7 +48,7 @@ def database_away() -> Iterator[None]:
             admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
-def test_no_answer_starts_2_seconds_after_a_stop(world: Any, serve: Serve) -> None:
+def test_no_answer_starts_2_seconds_after_a_stop_M81(world: Any, serve: Serve) -> None:
     """P14 with the default timing; the node is not told at all."""
     version = world.version(default="x")
     deployment = world.deployment(version)

@@ -71,7 +71,7 @@ def test_healthz_needs_no_secret(node: Running) -> None:
     assert httpx.get(f"{node.url}/healthz").status_code == 503
 
 
-def test_status_says_who_the_node_is_and_what_it_holds(node: Running, script: Make) -> None:
+def test_status_says_who_the_node_is_and_what_it_holds_M62(node: Running, script: Make) -> None:
     package = script()
     node.serve(package)
     status = node.client.get("/node/v1/status").json()
@@ -85,7 +85,7 @@ def test_status_says_who_the_node_is_and_what_it_holds(node: Running, script: Ma
     assert lease["purpose"] == "serve" and 0 < lease["expires_in_seconds"] <= 60
 
 
-def test_load_answer_unload(node: Running, script: Make) -> None:
+def test_load_answer_unload_M65(node: Running, script: Make) -> None:
     package = script()
     loaded = node.put(package, lease={"purpose": "serve", "run": None, "ttl_seconds": 60}).json()
     assert loaded == {

@@ -49,7 +49,7 @@ def run_to_end(house: House, rollout: Rollout, rounds: int = 14) -> str:
     return state_of(rollout)
 
 
-def test_a_better_version_is_promoted_step_by_step(house: House, sets: list) -> None:  # type: ignore[type-arg]
+def test_a_better_version_is_promoted_step_by_step_M23_M29(house: House, sets: list) -> None:  # type: ignore[type-arg]
     first, second = (house.version(evaluated_on=sets) for _ in range(2))
     deployment = house.live(first)
     rollout = to_first_weight(house, deployment, second)
@@ -89,7 +89,7 @@ def test_a_better_version_is_promoted_step_by_step(house: House, sets: list) -> 
     assert Replica.objects.get(version=first).state == ReplicaState.READY
 
 
-def test_broken_answers_roll_back_with_the_route_first(house: House, sets: list) -> None:  # type: ignore[type-arg]
+def test_broken_answers_roll_back_with_the_route_first_M6_M28(house: House, sets: list) -> None:  # type: ignore[type-arg]
     first, second = (house.version(evaluated_on=sets) for _ in range(2))
     deployment = house.live(first)
     rollout = to_first_weight(house, deployment, second)

@@ -130,7 +130,7 @@ def approved(house: House, sets: list[Any], **script: Any) -> Any:
     return made
 
 
-def test_promoted_under_traffic_then_rolled_back_by_its_analysis(
+def test_promoted_under_traffic_then_rolled_back_by_its_analysis_M23_M27_M28(
     house: House, stack_of_processes: ExitStack
 ) -> None:
     sets = [house.evaluation_set(given=judge.items(120))]

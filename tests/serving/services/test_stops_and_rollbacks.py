@@ -55,7 +55,9 @@ def test_a_stopped_canary_rolls_back_and_leaves_the_node(house: House, sets: lis
     assert house.node.loaded() == {first.runtime_name}
 
 
-def test_a_stopped_stable_gives_way_to_the_previous_version(house: House, sets: list) -> None:  # type: ignore[type-arg]
+def test_a_stopped_stable_gives_way_to_the_previous_version_M76_M82(
+    house: House, sets: list
+) -> None:  # type: ignore[type-arg]
     first, second = (house.version(evaluated_on=sets) for _ in range(2))
     deployment = house.live(first)
     promote(house, deployment, second)
@@ -115,7 +117,9 @@ def test_an_ended_permission_takes_the_canary_back(house: House, sets: list) -> 
     assert rollout.trigger == Trigger.VALIDATION_FAILED
 
 
-def test_a_person_takes_a_promoted_version_back_at_once(house: House, sets: list) -> None:  # type: ignore[type-arg]
+def test_a_person_takes_a_promoted_version_back_at_once_M76_M83_M162(
+    house: House, sets: list
+) -> None:  # type: ignore[type-arg]
     first, second = (house.version(evaluated_on=sets) for _ in range(2))
     deployment = house.live(first)
     promote(house, deployment, second)
