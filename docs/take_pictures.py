@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TAKEN = ROOT / "var" / "screenshots"
 KEPT = ROOT / "docs" / "images"
 PAGES = ("today", "adapter", "version", "signing", "rollout", "nodes", "audit")
+WHOLE = {"rollout"}
 
 
 def main() -> int:
@@ -18,7 +19,8 @@ def main() -> int:
     if status == 0:
         KEPT.mkdir(parents=True, exist_ok=True)
         for page in PAGES:
-            shutil.copyfile(TAKEN / f"{page}-first-screen.png", KEPT / f"{page}.png")
+            taken = "light" if page in WHOLE else "first-screen"
+            shutil.copyfile(TAKEN / f"{page}-{taken}.png", KEPT / f"{page}.png")
     return status
 
 

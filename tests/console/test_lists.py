@@ -83,6 +83,10 @@ def test_filters_stand_in_the_address(world, as_user):
     one = _text(client.get("/console/adapters/?q=front+desk&class=A"))
     assert "Discharge letters" not in one
     assert 'value="front desk"' in one
+    console.version(world, name="v1")
+    found = _text(client.get("/console/adapters/?q=not+been+evaluated"))
+    assert "Triage assistant" in found
+    assert "Discharge letters" not in found
     none = _text(client.get("/console/adapters/?state=live"))
     assert "No adapter fits these filters." in none
 

@@ -59,6 +59,9 @@ def test_a_version_from_upload_to_canary(world, as_user):
     rollout = Rollout.objects.get()
     assert answer.headers["Location"] == f"/console/rollouts/{rollout.uuid}/"
     assert operator.get(answer.headers["Location"]).status_code == 200
+    text = _text(operator.get(path))
+    assert "A rollout is under way; there is one at a time." in text
+    assert "It is approved. More evidence would make a new revision." in _text(engineer.get(path))
 
 
 def test_who_lacks_the_role_is_told_who_could(world, as_user):

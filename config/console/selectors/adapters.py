@@ -7,7 +7,14 @@ from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
-from compliance.models import ApprovalRequest, CheckRun, Permission, Signature, Stop
+from compliance.models import (
+    ApprovalRequest,
+    CheckRun,
+    Finding,
+    Permission,
+    Signature,
+    Stop,
+)
 from compliance.states import Purpose, RunState
 from config.console import words
 from config.console.selectors import results
@@ -51,6 +58,7 @@ def adapter_list(query: Mapping[str, str]) -> QuerySet[Adapter]:
             | Q(medical_domain__icontains=text)
             | Q(clinical_use_case__icontains=text)
             | Q(description__icontains=text)
+            | Q(_found_in_findings(text))
         )
     if (safety_class := query.get("class", "")) in {"A", "B", "C"}:
         rows = rows.filter(safety_class=safety_class)
@@ -64,6 +72,15 @@ def adapter_list(query: Mapping[str, str]) -> QuerySet[Adapter]:
     elif state == "blocked":
         rows = rows.filter(is_blocked=True)
     return rows
+
+
+def _found_in_findings(text: str) -> Exists:
+    """Whether an open finding of one of the adapter's versions holds the text."""
+    return Exists(
+        Finding.objects.filter(
+            result__run__version__adapter=OuterRef("pk"), message__icontains=text
+        ).exclude(state__in=["pass", "not_applicable"])
+    )
 
 
 def domains() -> list[str]:

@@ -93,6 +93,7 @@ class VersionPage:
     permission: Permission | None
     stop: Stop | None
     rollouts: list[Rollout]
+    under_way: list[Rollout]
     deployments: list[Deployment]
     replicas: list[Replica]
     reach: Reach
@@ -102,6 +103,30 @@ class VersionPage:
     def is_stopped(self) -> bool:
         """Whether a stop of this digest is open."""
         return self.stop is not None
+
+    @property
+    def has_newer_evidence(self) -> bool:
+        """Whether something was checked after the newest record was frozen."""
+        asked = self.request.requested_at if self.request else None
+        return asked is None or any(
+            run.finished_at is not None and run.finished_at > asked for run in self.runs
+        )
+
+    @property
+    def why_no_rollout(self) -> str:
+        """Why no deployment can take this version now; empty where one can."""
+        if not self.deployments:
+            return "No deployment serves this adapter yet."
+        busy = {rollout.deployment_id for rollout in self.under_way}
+        live = {
+            row.pk
+            for row in self.deployments
+            if row.stable_revision and row.stable_revision.digest == self.version.digest
+        }
+        free = [row for row in self.deployments if row.pk not in busy | live]
+        if free:
+            return ""
+        return "A rollout is under way; there is one at a time." if busy else "It is live already."
 
     @property
     def label_changes(self) -> list[dict[str, Any]]:
@@ -187,6 +212,11 @@ def version_page(version: Version) -> VersionPage:
         ).first(),
         stop=stop.first(),
         rollouts=rollouts,
+        under_way=list(
+            Rollout.objects.filter(
+                deployment__in=deployments, state__in=OPEN_ROLLOUT_STATES
+            ).select_related("deployment")
+        ),
         deployments=deployments,
         replicas=replicas,
         reach=_reach(version, deployments, rollouts, replicas),

@@ -66,8 +66,9 @@ class VersionView(Page):
         blocked = "Checks block it; they are listed on this page." if page.blocking else ""
         is_open = page.request is not None and page.request.state == "open"
         waits = "It waits for signatures already." if is_open else ""
+        if page.permission and not page.has_newer_evidence:
+            waits = "It is approved. More evidence would make a new revision."
         unapproved = "" if page.permission else "It is not approved."
-        no_deployment = "" if page.deployments else "No deployment serves this adapter yet."
         may = self.access.why_not
         return {
             "evaluate": may(Act.EVALUATE)
@@ -76,7 +77,7 @@ class VersionView(Page):
             or ("" if page.evaluation_sets else "No evaluation set is locked yet."),
             "request": may(Act.REQUEST_APPROVAL) or stopped or unchecked or waits or blocked,
             "label": may(Act.SUBMIT),
-            "deploy": may(Act.DEPLOY) or stopped or unapproved or no_deployment,
+            "deploy": may(Act.DEPLOY) or stopped or unapproved or page.why_no_rollout,
             "stop": may(Act.STOP) or ("It is stopped already." if page.is_stopped else ""),
             "release": may(Act.STOP),
         }
