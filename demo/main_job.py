@@ -306,8 +306,11 @@ class MainJob:
         chapter("Four people, one adapter, two locked evaluation sets")
         self.people()
         for person in (self.engineer, self.reviewer, self.clinician, self.operator):
-            say(f"{person.printed_name} (invented), signs in as {person.username}")
+            say(f"{person.printed_name}, invented, signs in as {person.username}")
         self.open_adapter()
+        # Signing needs a fresh code: by then the one spent on signing in has run out.
+        self.reviewer.sign_in()
+        self.clinician.sign_in()
         self.traffic = Traffic(
             url=self.url,
             token=self.application_token,
