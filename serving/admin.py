@@ -1,4 +1,4 @@
-"""Intent and observation as read-only records. Changes go through services; no secrets, no texts."""
+"""Intent and observation as read-only records; no secrets, no texts."""
 
 from config.core.admin import ReadOnlyAdmin, record
 

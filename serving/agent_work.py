@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,26 +196,30 @@ class Worker:
         self, order: Mapping[str, Any], name: str, lease: Mapping[str, Any] | None
     ) -> Probe | None:
         """The answers of ``name`` to the probe prompts; None where it may not answer now."""
-        tokens, margins = [], []
-        for prompt in order["probe_prompts"]:
-            body = {
+        bodies = [
+            {
                 "name": name,
                 "prompt": prompt,
                 "max_tokens": order["probe_max_tokens"],
                 "temperature": 0,
                 "margins": True,
+                "purpose": lease["purpose"] if lease else "serve",
+                "run": lease["run"] if lease else None,
             }
-            if lease is not None:
-                body |= {"purpose": lease["purpose"], "run": lease["run"]}
-            try:
-                answer = self._node.generate(body)
-            except NodeRefused as error:
-                if lease is None and error.node_code in {"no_lease", "replica_unknown", "stopped"}:
-                    return None  # the neighbour left meanwhile: nothing to compare with
-                raise
-            tokens.append(answer.token_ids)
-            margins.append(answer.margins)
-        return Probe(tokens=tuple(tokens), margins=tuple(margins))
+            for prompt in order["probe_prompts"]
+        ]
+        try:
+            # At once: they share the node's steps with each other and with the live answers.
+            with ThreadPoolExecutor(max_workers=len(bodies)) as pool:
+                answers = list(pool.map(self._node.generate, bodies))
+        except NodeRefused as error:
+            if lease is None and error.node_code in {"no_lease", "replica_unknown", "stopped"}:
+                return None  # the neighbour left meanwhile: nothing to compare with
+            raise
+        return Probe(
+            tokens=tuple(answer.token_ids for answer in answers),
+            margins=tuple(answer.margins for answer in answers),
+        )
 
     def _order(self, replica_uuid: str) -> dict[str, Any]:
         return self._call("GET", f"replicas/{replica_uuid}/work")

@@ -29,8 +29,9 @@ CHECKPOINT_SECONDS = 1.0
 RENEW_SECONDS = 1.0
 OBSERVE_SECONDS = 1.0
 STOPS_SECONDS = 0.25
+FALLBACK_SECONDS = 0.5
 LEADER_SECONDS = 1.0
-NODES_AT_ONCE = 6
+NODES_AT_ONCE = 5
 JOIN_SECONDS = 1.5
 
 
@@ -64,13 +65,12 @@ class Nodes:
             self.pool.submit(self._tend_one, node)
 
     def tell_stops(self) -> None:
-        """Tend the nodes at once when the set of stops has changed, and obey it ourselves."""
+        """Tend the nodes at once when the set of stops has changed."""
         _, stops_epoch = epoch()
         if stops_epoch == self.stops_epoch:
             return
         self.stops_epoch = stops_epoch
         self.tend()
-        rollbacks.obey_stops()
 
     def close(self) -> None:
         """Start nothing more; what runs ends with the process."""
@@ -101,6 +101,7 @@ class Control:
             Duty("renew", RENEW_SECONDS, permissions.renew_due),
             Duty("nodes", OBSERVE_SECONDS, self._nodes.tend),
             Duty("stops", STOPS_SECONDS, self._nodes.tell_stops),
+            Duty("fallbacks", FALLBACK_SECONDS, rollbacks.obey_stops),
         )
 
     def run(self) -> None:

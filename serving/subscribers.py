@@ -7,13 +7,19 @@ from serving.events import ReplicaMoved
 
 def connect() -> None:
     """Subscribe this room to the events that it answers."""
-    subscribe(EvaluationRequested, _reconcile)
+    subscribe(EvaluationRequested, _run_or_load)
     subscribe(PermissionChanged, _reconcile)
     subscribe(DigestStopped, _look_at_rollouts)
     subscribe(ReplicaMoved, _go_on_with)
 
 
-def _reconcile(event: EvaluationRequested | PermissionChanged) -> None:
+def _run_or_load(event: EvaluationRequested) -> None:
+    from serving.services import nudges
+
+    nudges.follow_evaluation(event.run_id)
+
+
+def _reconcile(event: PermissionChanged) -> None:
     from serving.services import nudges
 
     nudges.reconcile_on_commit()

@@ -28,7 +28,7 @@ _TYPES: Mapping[str, type] = {
 
 
 def read_status(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The status without its leases (they change each second).
+    """The status; of its leases, which change each second, only the digests that it may serve.
 
     Raises:
         StatusInvalid: naming the key.
@@ -46,7 +46,12 @@ def read_status(raw: Mapping[str, Any]) -> dict[str, Any]:
         for entry in raw["loaded"]
     ):
         raise StatusInvalid("The node's list of loaded versions is malformed.", fix="Update it.")
-    return {key: value for key, value in raw.items() if key != "leases"}
+    found = {key: value for key, value in raw.items() if key != "leases"}
+    leases = [entry for entry in raw.get("leases") or [] if isinstance(entry, dict)]
+    found["may_serve"] = sorted(
+        {str(entry.get("digest")) for entry in leases if entry.get("purpose") == "serve"}
+    )
+    return found
 
 
 def misfit(status: Mapping[str, Any], *, base_digest: str, engine: str) -> str:

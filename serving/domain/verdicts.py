@@ -110,9 +110,19 @@ def conclude(
     if is_safe:
         left = policy.least_canary_answers - at_stage
         return Outcome(Verdict.RUNNING, f"{left} more answers of the candidate at this weight.")
+    answers = sum(stage.canary.answers for stage in stages)
+    if answers < policy.least_canary_answers:
+        return Outcome(Verdict.RUNNING, f"Too early to tell: {answers} answers of the candidate.")
     needed = [reading.needed_requests for reading in readings if reading.verdict is Verdict.RUNNING]
     if all(number is not None for number in needed):
         most = max(number for number in needed if number is not None)
+        if most > policy.max_requests:
+            # An estimate from hardly any failures: the number itself would say nothing.
+            return Outcome(
+                Verdict.RUNNING,
+                f"At this rate it may stay undecided; a person is asked after "
+                f"{policy.max_requests} requests.",
+            )
         return Outcome(Verdict.RUNNING, f"About {most} more requests are needed to tell.")
     return Outcome(Verdict.RUNNING, "Too few failures or reports yet to tell.")
 

@@ -84,6 +84,19 @@ def proven_on(revision: Revision) -> list[Node]:
     ]
 
 
+def answering_on(revision: Revision) -> list[Node]:
+    """Those of ``proven_on`` that said that they hold the lease to serve it.
+
+    A lease is on its way for a second; an answer asked for meanwhile would be refused, and would
+    count against a canary that did nothing wrong.
+    """
+    return [
+        node
+        for node in proven_on(revision)
+        if revision.version_id is None or revision.digest in node.status.get("may_serve", ())
+    ]
+
+
 def live_slots_left(base_model: BaseModel) -> int | None:
     """How many more live versions the nodes of a base take, one slot kept free; None: no node.
 

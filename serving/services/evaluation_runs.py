@@ -27,7 +27,7 @@ BATCH_ROWS = 16
 BATCH_SECONDS = 1.0
 MAX_ATTEMPTS = 5
 GIVE_UP_AFTER = 3
-TRIES = 3
+TRIES = 4
 # The node can't answer this item at all: a row without an answer, which counts as wrong.
 ITEM_REFUSALS = frozenset({"prompt_too_long", "invalid", "answer_failed"})
 
@@ -149,6 +149,8 @@ def _answer(calls: NodeCalls, head: dict[str, Any], prompt: Prompt) -> dict[str,
         try:
             answer = calls.generate(body)
         except NodeRefused as error:
+            if error.node_code in PASSING_REFUSALS and attempt < TRIES:
+                continue
             if error.node_code not in ITEM_REFUSALS:
                 raise
             break
@@ -167,7 +169,7 @@ def _answer(calls: NodeCalls, head: dict[str, Any], prompt: Prompt) -> dict[str,
 
 
 def _tries() -> Iterator[int]:
-    """1, 2, 3 with growing pauses between, for a connection that broke."""
+    """1, 2, … with growing pauses between: for a broken connection, a lease on its way."""
     for attempt in range(1, TRIES + 1):
         if attempt > 1:
             time.sleep(0.25 * attempt)

@@ -8,8 +8,9 @@ from celery import current_app
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
+from compliance.models import EvaluationRun
 from serving.models import Replica
-from serving.selectors.evaluations import waiting_runs_of
+from serving.selectors.evaluations import ready_node, waiting_runs_of
 from serving.selectors.rollouts import open_with_version
 from serving.states import ReplicaState
 
@@ -56,6 +57,14 @@ def follow_replica(replica_id: int) -> None:
     if replica.state == ReplicaState.READY:
         for run_id in waiting_runs_of(replica.version_id):
             evaluate_on_commit(run_id)
+
+
+def follow_evaluation(run_id: int) -> None:
+    """An evaluation was asked for: it runs where its version is, else the version is loaded."""
+    run = EvaluationRun.objects.get(pk=run_id)
+    if ready_node(run) is not None:
+        evaluate_on_commit(run_id)
+    reconcile_on_commit()
 
 
 def evaluate(run_id: int) -> None:

@@ -11,7 +11,7 @@ from registry.selectors import live_version
 from registry.services import aliases
 from serving.domain.reconcile import DEFAULT_TIMING
 from serving.models import Deployment, Replica, Rollout, RolloutStep
-from serving.selectors.deployments import proven_on, revision_name
+from serving.selectors.deployments import answering_on, proven_on, revision_name
 from serving.selectors.wanted import nodes_for
 from serving.services import analysing, comparing, nudges
 from serving.services.rollout_records import move_rollout
@@ -59,6 +59,8 @@ def _load(rollout: Rollout, step: RolloutStep) -> Result:
     waiting = [n.name for n in fitting if n.pk not in proven and n.pk not in given_up]
     if waiting:
         return wait(f"It is loaded and proven on {len(proven)} of {len(fitting)} nodes.")
+    if len(answering_on(revision)) < len(proven):
+        return wait("The nodes are being told that they may serve it.")
     if proven:
         return done(f"Proven on {len(proven)} of {len(fitting)} nodes.")
     return roll_back(

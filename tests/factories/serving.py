@@ -184,8 +184,7 @@ class House:
         """A deployment whose stable version this is, brought there by a rollout."""
         made = self.deployment(**values)
         rollout = self.start(made, version)
-        self.settle()
-        rollout.refresh_from_db()
+        self.settle(until=lambda: state_of(rollout) != "running")
         assert rollout.state == "promoted", (rollout.state, rollout.reason, rollout.paused_reason)
         made.refresh_from_db()
         return made
@@ -227,9 +226,20 @@ class House:
         for rollout_id in unfinished_ids():
             rollouts.advance(rollout_id=rollout_id)
 
-    def settle(self, rounds: int = 8) -> None:
+    def load(self) -> None:
+        """Load what is wanted, and let the nodes say that they hold the leases."""
+        for twin in self.nodes:
+            twin.tend()
+        reconciling.reconcile_all()
+        self.run_agents()
+        for twin in self.nodes * 2:
+            twin.tend()
+
+    def settle(self, rounds: int = 8, *, until: Callable[[], bool] = lambda: False) -> None:
         for _ in range(rounds):
             self.look()
+            if until():
+                return
 
 
 def state_of(rollout: Rollout) -> str:
