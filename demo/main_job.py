@@ -210,7 +210,7 @@ class MainJob:
         answer = self.engineer.api.post(
             "/approval-requests", json={"version": self.versions[name]["uuid"]}
         )
-        if answer.status_code != 422 or answer.json().get("code") != "gate-closed":
+        if answer.status_code != 409 or answer.json().get("code") != "gate-closed":
             raise DemoFailed(
                 f"The gate let {name} through: {answer.status_code} {answer.text[:500]}"
             )
@@ -232,7 +232,7 @@ class MainJob:
 
     def _request(self, version: dict[str, Any]) -> dict[str, Any] | None:
         answer = self.engineer.api.post("/approval-requests", json={"version": version["uuid"]})
-        if answer.status_code == 422 and _is_only_waiting(answer.json()):
+        if answer.status_code == 409 and _is_only_waiting(answer.json()):
             return None
         if answer.status_code not in {200, 201}:
             raise DemoFailed(f"No approval could be asked for: {answer.text[:1500]}")
