@@ -57,6 +57,10 @@ def house(django_db_setup: None, django_db_blocker: Any) -> Iterator[House]:
         _sessions.clear()
         yield build()
         call_command("flush", interactive=False, verbosity=0)
+        if connections["default"].vendor == "postgresql":
+            # The server's threads left connections in the pool; the database goes away next.
+            connections["default"].close()
+            connections["default"].close_pool()
 
 
 @pytest.fixture(scope="module")
