@@ -1,18 +1,26 @@
 """What a machine can hold about the house: settings, errors, tables, plug-ins, reference."""
 
+import ast
 import importlib
+import inspect
 import io
 import pkgutil
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import yaml
 from django.apps import apps
 from django.core.management import call_command
+from rest_framework.exceptions import APIException
 
+from compliance.domain.check import Check
 from config.core.errors import DomainError
+from serving.analysis.base import Signal
+from serving.engines.base import Engine
+from serving.strategies.base import Strategy
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("accounts", "registry", "compliance", "serving", "deliveries")
@@ -30,11 +38,34 @@ def _all_subclasses(cls: type) -> set[type]:
     return {cls} | {leaf for child in cls.__subclasses__() for leaf in _all_subclasses(child)}
 
 
+def _codes_in_calls() -> set[str]:
+    """Codes that are given to a call as ``code="…"`` and not by an error class."""
+    found = set()
+    for folder in ("config", "registry", "compliance", "serving", "deliveries"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.keyword) and node.arg == "code":
+                    given = node.value
+                    choices = (
+                        [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+                    )
+                    found |= {
+                        choice.value
+                        for choice in choices
+                        if isinstance(choice, ast.Constant) and isinstance(choice.value, str)
+                    }
+    return found
+
+
 def test_every_error_code_has_a_page() -> None:
     _import_everything()
     codes = {error.code for error in _all_subclasses(DomainError)}  # type: ignore[attr-defined]
+    codes |= {error.default_code.replace("_", "-") for error in APIException.__subclasses__()}
+    codes |= _codes_in_calls()
     pages = {path.stem for path in (ROOT / "docs" / "problems").glob("*.md")}
+    assert len(codes) > 50
     assert codes <= pages, f"missing pages: {sorted(codes - pages)}"
+    assert pages <= codes, f"pages of nothing: {sorted(pages - codes)}"
     for page in (ROOT / "docs" / "problems").glob("*.md"):
         assert len(page.read_text().split()) >= 15, f"{page.name} says too little"
 
@@ -68,21 +99,30 @@ def test_the_api_reference_is_current(tmp_path: Path) -> None:
     assert yaml.safe_load(target.read_text()) == written, "run `make schema` and commit"
 
 
-@pytest.mark.parametrize(
-    ("package", "listing"),
-    [
-        ("compliance.checks", "CHECKS"),
-        ("serving.engines", "ENGINES"),
-        ("serving.strategies", "STRATEGIES"),
-    ],
-)
-def test_every_plug_in_is_listed(package: str, listing: str) -> None:
+PLUG_INS: list[tuple[str, str, type]] = [
+    ("compliance.checks", "CHECKS", Check),
+    ("serving.engines", "ENGINES", Engine),
+    ("serving.strategies", "STRATEGIES", Strategy),
+    ("serving.analysis", "SIGNALS", Signal),
+]
+
+
+@pytest.mark.parametrize(("package", "listing", "base"), PLUG_INS)
+def test_every_plug_in_is_listed(package: str, listing: str, base: type) -> None:
+    """Each class behind the base in the package's folder is in the list, and nothing else is."""
     module = importlib.import_module(package)
+    for found in pkgutil.walk_packages(module.__path__, f"{package}."):
+        importlib.import_module(found.name)
+    written = {
+        leaf
+        for leaf in _all_subclasses(base)
+        if leaf.__module__.startswith(f"{package}.") and not inspect.isabstract(leaf)
+    }
     listed = getattr(module, listing)
-    items = listed.values() if isinstance(listed, dict) else listed
-    homes = {getattr(item, "__module__", type(item).__module__) for item in items}
-    assert homes, f"{package}.{listing} is empty"
-    assert all(home.startswith(package) for home in homes)
+    items = listed.values() if isinstance(listed, Mapping) else listed
+    known = {item() if inspect.isfunction(item) else type(item) for item in items}
+    assert written
+    assert written == known
 
 
 def test_the_repository_names_no_machine() -> None:
