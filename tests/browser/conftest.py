@@ -104,6 +104,8 @@ def chromium(server: str) -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
+        # Connections that were opened inside the loop can only be found, and closed, inside it.
+        connections.close_all()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
