@@ -6,6 +6,7 @@ A test proves what the ids at the end of its name say: ``test_back_to_the_previo
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -29,6 +30,7 @@ the tests.
 """
 
 
+@cache
 def wording() -> dict[str, str]:
     """Id → what it asks for, in the order of the page."""
     parts = yaml.safe_load((ROOT / "docs" / "mission.yaml").read_text())
@@ -39,17 +41,19 @@ def wording() -> dict[str, str]:
     }
 
 
+@cache
 def titles() -> dict[str, str]:
     """Letter → title."""
     parts = yaml.safe_load((ROOT / "docs" / "mission.yaml").read_text())
     return {letter: part["title"] for letter, part in parts.items()}
 
 
+@cache
 def proofs() -> dict[str, list[tuple[str, str]]]:
     """Id → (file, name) of each test function that carries it."""
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.parse(path.read_text()).body:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             match = IDS.search(node.name)

@@ -47,7 +47,7 @@ def _codes_in_calls() -> set[str]:
                 if isinstance(node, ast.keyword) and node.arg == "code":
                     given = node.value
                     choices = (
-                        [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+                        [given.body, given.orelse] if isinstance(given, ast.IfExp) else [given]
                     )
                     found |= {
                         choice.value
