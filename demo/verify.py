@@ -9,6 +9,7 @@ something else, a mixed-up answer could have been told apart.
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 from config.core.digests import SHORT_HEX, manifest_digest, sha256_file
 
@@ -51,6 +53,8 @@ class Judge:
     """PEFT with one adapter at a time, f32, greedy."""
 
     def __init__(self, base: Path, packages: dict[str, Path]) -> None:
+        logging.disable_progress_bar()
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
         self._tokenizer = AutoTokenizer.from_pretrained(base)
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         names = sorted(packages)

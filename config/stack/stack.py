@@ -254,4 +254,5 @@ class Stack:
                 process.send_signal(signal.SIGTERM)
                 process.wait()
             time.sleep(0.2)
-        return process.returncode
+        # A job ended by a signal has a negative code; a shell's is 128 and the signal's number.
+        return process.returncode if process.returncode >= 0 else 128 - process.returncode
