@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 
+from config.stack.processes import half_the_processors
 from config.stack.stack import ROOT, Stack, StackFailed
 
 HOME = ROOT / "var" / "demo" / "state"
@@ -26,7 +27,7 @@ def main() -> int:
         home=HOME,
         port=options.port,
         node_slots=6,
-        node_threads=os.cpu_count() or 1,
+        node_threads=half_the_processors(),
         is_durable=False,
         echo_logs=False,
     )

@@ -11,6 +11,8 @@ from typing import Any
 
 import django
 
+from config.stack.processes import half_the_processors
+
 from . import task
 from .people import DemoFailed, Person, wait_for
 from .telling import chapter, progress, say
@@ -386,7 +388,7 @@ class MainJob:
                 "--pool", DATA / "traffic_pool.jsonl",
                 "--base", ROOT / "var" / "models" / "smollm2-135m",
                 "--packages", ADAPTERS, "--canaries", json.dumps(self.canaries),
-                "--threads", str(os.cpu_count() or 1), "--out", verdict_path,
+                "--threads", str(half_the_processors()), "--out", verdict_path,
             ],
             check=True, cwd=ROOT,
         )  # fmt: skip

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from .processes import half_the_processors
 from .stack import Stack, StackFailed
 
 
@@ -14,7 +15,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("FORMULARY_HOME", "var")))
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
     parser.add_argument("--node-slots", type=int, default=8)
-    parser.add_argument("--node-threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--node-threads", type=int, default=half_the_processors())
     parser.add_argument("--is-fast", action="store_true", help="no fsync: for throw-away state")
     parser.add_argument("--quiet", action="store_true", help="logs to files only")
     parser.add_argument("--exit-after-job", action="store_true")
