@@ -11,7 +11,7 @@ from typing import Any
 
 import django
 
-from config.stack.processes import half_the_processors
+from config.stack.processes import die_with_parent, half_the_processors
 
 from . import task
 from .people import DemoFailed, Person, wait_for
@@ -390,7 +390,7 @@ class MainJob:
                 "--packages", ADAPTERS, "--canaries", json.dumps(self.canaries),
                 "--threads", str(half_the_processors()), "--out", verdict_path,
             ],
-            check=True, cwd=ROOT,
+            check=True, cwd=ROOT, preexec_fn=die_with_parent(),
         )  # fmt: skip
         verdict = json.loads(verdict_path.read_text())
         audit = subprocess.run(

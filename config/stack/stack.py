@@ -251,7 +251,8 @@ class Stack:
         while process.poll() is None:
             supervisor.tend()
             if self._must_stop:
-                process.send_signal(signal.SIGTERM)
+                # The job may have children of its own: its whole session is told.
+                os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
             time.sleep(0.2)
         # A job ended by a signal has a negative code; a shell's is 128 and the signal's number.
