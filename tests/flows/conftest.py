@@ -27,7 +27,6 @@ def formulary(
     """Nothing runs yet: ``start`` says on which engine it shall."""
     settings.FORMULARY_HOME = tmp_path / "state"
     settings.CHECKPOINT_FOLDER = tmp_path / "checkpoints"
-    with running.formulary(
-        folder=tmp_path, base=letters_base, setenv=monkeypatch.setenv
-    ) as made:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    with running.formulary(folder=tmp_path, base=letters_base, setenv=monkeypatch.setenv) as made:
         yield made

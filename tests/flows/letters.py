@@ -2,8 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,12 @@ import torch
 from tokenizers import Tokenizer, decoders, models
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from tests.serving.engines.tiny import TEMPLATE, Judge, Package, make_adapter
+from tests.serving.engines.tiny import TEMPLATE, TIE, Judge, Package, make_adapter
 
 LETTERS = "\n" + "".join(chr(code) for code in range(32, 127))
+BATCH_ROWS = 32
+Asked = str | Sequence[dict[str, str]]
+"""A prompt, or chat messages."""
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -68,41 +70,60 @@ def write_package(
 
 
 class Explainer:
-    """Plain transformers and PEFT: which version would have said an answer, token by token."""
+    """Plain transformers and PEFT: which versions would have said an answer, token by token."""
 
-    def __init__(self, base: Path, packages: dict[str, Path | None]) -> None:
+    def __init__(self, base: Path, packages: Mapping[str, Path | None]) -> None:
         """``packages``: runtime name → folder of the adapter, None for the base itself."""
-        self._base, self._packages = base, packages
         self._tokenizer = AutoTokenizer.from_pretrained(base)
-
-    @cached_property
-    def _judges(self) -> dict[str, Judge]:
-        return {
-            name: Judge(self._base, folder and Package(folder, "", name))
-            for name, folder in self._packages.items()
+        self._models = {
+            name: Judge(base, folder and Package(folder, "", name)).model
+            for name, folder in packages.items()
         }
 
-    def explaining(self, asked: str | Sequence[dict[str, str]], answer: str) -> set[str]:
-        """The names of the versions that explain ``answer`` to a prompt or to chat messages."""
-        prompt, tokens = self._tokens_asked(asked), self._tokens(answer)
-        return {name for name, judge in self._judges.items() if judge.explains(prompt, tokens)}
+    def explaining(
+        self, answers: Sequence[tuple[Asked, str]], *, names: Sequence[str] = ()
+    ) -> list[set[str]]:
+        """For each (asked, answer) the versions (all, or ``names``) of which each token is a top
+        one."""
+        rows = [(self._tokens_asked(asked), self._tokens(answer)) for asked, answer in answers]
+        found: list[set[str]] = [set() for _ in rows]
+        for name in names or self._models:
+            model = self._models[name]
+            for begin in range(0, len(rows), BATCH_ROWS):
+                verdicts = _explains(model, rows[begin : begin + BATCH_ROWS])
+                for index, is_explained in enumerate(verdicts, start=begin):
+                    if is_explained:
+                        found[index].add(name)
+        return found
 
-    def is_explained_by(
-        self, name: str, asked: str | Sequence[dict[str, str]], answer: str
-    ) -> bool:
-        """Whether the version with this runtime name explains ``answer``."""
-        return self._judges[name].explains(self._tokens_asked(asked), self._tokens(answer))
-
-    def _tokens_asked(self, asked: Any) -> list[int]:
+    def _tokens_asked(self, asked: Asked) -> list[int]:
         if isinstance(asked, str):
             return self._tokens(asked)
-        return list(
-            self._tokenizer.apply_chat_template(
-                asked, add_generation_prompt=True, tokenize=True, return_dict=False
-            )
+        text = self._tokenizer.apply_chat_template(
+            list(asked), add_generation_prompt=True, tokenize=False
         )
+        tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        return tokens
 
     def _tokens(self, text: str) -> list[int]:
         tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         assert len(tokens) == len(text), "each letter is one token"
         return tokens
+
+
+@torch.inference_mode()
+def _explains(model: Any, rows: Sequence[tuple[list[int], list[int]]]) -> list[bool]:
+    """Teacher-forced side by side; what is padded on the right changes nothing to its left."""
+    width = max(len(prompt) + len(answer) for prompt, answer in rows)
+    ids = torch.zeros((len(rows), width), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, (prompt, answer) in enumerate(rows):
+        ids[row, : len(prompt) + len(answer)] = torch.tensor([*prompt, *answer])
+        mask[row, : len(prompt) + len(answer)] = 1
+    logits = model(input_ids=ids, attention_mask=mask).logits
+    verdicts = []
+    for row, (prompt, answer) in enumerate(rows):
+        at = logits[row, len(prompt) - 1 : len(prompt) + len(answer) - 1]
+        given = at.gather(1, torch.tensor(answer)[:, None])[:, 0]
+        verdicts.append(bool((given >= at.max(dim=-1).values - TIE).all()))
+    return verdicts

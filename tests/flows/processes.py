@@ -55,9 +55,7 @@ class NodeProcess:
             text=True,
         )
         listening = threading.Event()
-        threading.Thread(
-            target=self._read, args=(self._process, listening), daemon=True
-        ).start()
+        threading.Thread(target=self._read, args=(self._process, listening), daemon=True).start()
         assert listening.wait(90) and self._process.poll() is None, "".join(self.lines)
         self._port = (self._folder / "port").read_text().strip()
 
@@ -85,7 +83,7 @@ class NodeProcess:
 class Workers:
     """What waits is done by the tasks' own functions, round after round, in one thread."""
 
-    PAUSE_SECONDS = 0.05
+    PAUSE_SECONDS = 0.1
 
     def __init__(self) -> None:
         self._ending = threading.Event()

@@ -1,6 +1,6 @@
 """Must show 4: 32 requests at once over 4 adapters and the base, each explained by plain PEFT."""
 
-from collections.abc import Sequence
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +8,14 @@ from pathlib import Path
 import openai
 
 from serving.models import Answer
+from tests.factories.gateway import until
 from tests.flows.formulary import Formulary, Staff
-from tests.flows.letters import Explainer, write_package
+from tests.flows.letters import Asked, Explainer, write_package
 
 RANKS = (4, 16, 32, 64)
-REQUESTS = 160
+REQUESTS = 128
+AT_ONCE = 32
 TOKENS = 24
-Asked = str | Sequence[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ def asked_for(number: int) -> Asked:
     return [*system, {"role": "user", "content": text}]
 
 
-def ask(client: openai.OpenAI, model: str, number: int) -> Answered:
+def ask(client: openai.OpenAI, model: str, number: int, start: threading.Barrier) -> Answered:
+    if number < AT_ONCE:
+        start.wait(30)
     asked, is_streamed = asked_for(number), number % 2 == 0
     if isinstance(asked, str):
         raw = client.completions.with_raw_response.create(
@@ -90,17 +93,21 @@ def test_32_requests_at_once_over_4_adapters_and_the_base(
     models = list(names)
 
     client = formulary.client()
-    with ThreadPoolExecutor(32) as pool:
-        answers = list(
-            pool.map(lambda number: ask(client, models[number % 5], number), range(REQUESTS))
-        )
+    until(lambda: {model.id for model in client.models.list()} == set(models))
+    start = threading.Barrier(AT_ONCE)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        futures = [
+            pool.submit(ask, client, models[number % 5], number, start)
+            for number in range(REQUESTS)
+        ]
+    answers = [future.result() for future in futures]
 
-    explainer = Explainer(letters_base, folders)
     for answer in answers:
         assert (len(answer.text), answer.finish) == (TOKENS, "length")
         assert answer.version == names[answer.model]
         assert answer.fingerprints == {answer.version}
         assert answer.served_by == ("base" if answer.model == base_model else "adapter")
-        assert explainer.explaining(answer.asked, answer.text) == {answer.version}
+    explained = Explainer(letters_base, folders).explaining([(a.asked, a.text) for a in answers])
+    assert explained == [{answer.version} for answer in answers]
     assert Answer.objects.count() == REQUESTS
     assert not Answer.objects.exclude(failure="").exists()
