@@ -190,9 +190,7 @@ SESSION_COOKIE_SECURE = env.bool("SESSION_COOKIE_SECURE", default=IS_PRODUCTION)
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=IS_PRODUCTION)
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31536000 if IS_PRODUCTION else 0)
-SECURE_REDIRECT_EXEMPT = [r"^api/v1/health$"]
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
-SIGNING_FRESH_SECONDS = 300
 API_TOKEN_MAX_DAYS = 90
 
 # The console's site adds what unfold needs (config/console/sites.py); everything else is strict.

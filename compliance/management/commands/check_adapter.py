@@ -110,7 +110,7 @@ def _find_base(name: str) -> Base:
     """
     if Path(name).is_dir():
         return folder_base(Path(name))
-    prepared = settings.FORMULARY_HOME / "models" / name
+    prepared = settings.MODELS_FOLDER / name
     try:
         registered = _registered_base(name)
     except DatabaseError as problem:
