@@ -18,15 +18,11 @@ def letters_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def formulary(
-    transactional_db: None,
-    tmp_path: Path,
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    letters_base: Path,
+    transactional_db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Formulary]:
-    """Nothing runs yet: ``start`` says on which engine it shall."""
+    """Nothing runs yet: ``start`` says on which engine and base it shall."""
     settings.FORMULARY_HOME = tmp_path / "state"
     settings.CHECKPOINT_FOLDER = tmp_path / "checkpoints"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    with running.formulary(folder=tmp_path, base=letters_base, setenv=monkeypatch.setenv) as made:
+    with running.formulary(folder=tmp_path, setenv=monkeypatch.setenv) as made:
         yield made

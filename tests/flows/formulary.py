@@ -35,25 +35,27 @@ class Formulary:
     """One base and its node; ``url`` answers for the console, the API and the gateway."""
 
     def __init__(
-        self, *, stack: ExitStack, folder: Path, base: Path, setenv: Callable[[str, str], None]
+        self, *, stack: ExitStack, folder: Path, setenv: Callable[[str, str], None]
     ) -> None:
         self._stack, self._setenv = stack, setenv
         self.folder = folder
-        self.base: BaseModel = base_models.register(
-            folder=base, slug=base.name, declared_names=[], actor=SYSTEM
-        )
         self.workers = Workers()
         self.control = Control()
 
-    def start(self, *, engine: str, limits: Limits | None = None, **options: int | str) -> None:
+    def start(
+        self, *, engine: str, base: Path, limits: Limits | None = None, **options: int | str
+    ) -> None:
         """Everything, in the order of the supervisor."""
         from config.asgi import Application, _django
 
+        self.base: BaseModel = base_models.register(
+            folder=base, slug=base.name, declared_names=[], actor=SYSTEM
+        )
         app = Application(_django, Gateway(limits))  # type: ignore[arg-type]
         self.url = self._stack.enter_context(servers.served(app))
         self.node = NodeProcess(
             name=f"node-{next(_numbers)}",
-            base=Path(self.base.folder),
+            base=base,
             folder=self.folder / "node",
             engine=engine,
             **options,
@@ -164,8 +166,6 @@ def over(rollout: Rollout, *, seconds: float = 60.0) -> Rollout:
 
 
 @contextmanager
-def formulary(
-    *, folder: Path, base: Path, setenv: Callable[[str, str], None]
-) -> Iterator[Formulary]:
+def formulary(*, folder: Path, setenv: Callable[[str, str], None]) -> Iterator[Formulary]:
     with ExitStack() as stack:
-        yield Formulary(stack=stack, folder=folder, base=base, setenv=setenv)
+        yield Formulary(stack=stack, folder=folder, setenv=setenv)

@@ -44,10 +44,10 @@ class NodeProcess:
         files = [
             f"--secret-file={self._folder / 'secret'}",
             f"--port-file={self._folder / 'port'}",
+            f"--port={self._port}",
         ]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "serving.node", *self._arguments, *files]
-            + [f"--port={self._port}"],
+            [sys.executable, "-m", "serving.node", *self._arguments, *files],
             cwd=settings.BASE_DIR,
             env={**os.environ, "FORMULARY_ENV": "test", "LOG_LEVEL": "INFO"},
             stdout=subprocess.PIPE,

@@ -75,7 +75,7 @@ def ask(client: openai.OpenAI, model: str, number: int, start: threading.Barrier
 def test_32_requests_at_once_over_4_adapters_and_the_base(
     formulary: Formulary, letters_base: Path, tmp_path: Path
 ) -> None:
-    formulary.start(engine="torch", slots=6, max_model_len=256)
+    formulary.start(engine="torch", base=letters_base, slots=6, max_model_len=256)
     staff = Staff(formulary)
     names: dict[str, str] = {}
     folders: dict[str, Path | None] = {}

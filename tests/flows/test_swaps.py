@@ -149,7 +149,11 @@ def take_back(staff: Staff, deployment: Deployment) -> None:
 
 def test_16_streams_over_20_swaps(formulary: Formulary, letters_base: Path, tmp_path: Path) -> None:
     formulary.start(
-        engine="torch", limits=Limits(poll_seconds=0.05), slots=VERSIONS + 2, max_model_len=512
+        engine="torch",
+        base=letters_base,
+        limits=Limits(poll_seconds=0.05),
+        slots=VERSIONS + 2,
+        max_model_len=512,
     )
     staff = Staff(formulary)
     adapter = staff.adapter()
