@@ -124,6 +124,15 @@ class Clients:
                     ).raise_for_status()
 
 
+def is_answered(url: str, model: str) -> bool:
+    answer = httpx.post(
+        f"{url}/v1/chat/completions",
+        json={"model": model, "messages": [{"role": "user", "content": "note routine"}]},
+        headers={"Authorization": f"Bearer {servers.token()}"},
+    )
+    return answer.status_code == 200
+
+
 def approved(house: House, sets: list[Any], **script: Any) -> Any:
     made = house.version(script=script, evaluated_on=sets, is_permitted=False)
     judge.approved(made)
@@ -150,7 +159,7 @@ def test_promoted_under_traffic_then_rolled_back_by_its_analysis_M23_M27_M28(
         servers.until(
             lambda: not Rollout.objects.filter(pk=rollout.pk, state__in=OPEN_ROLLOUT_STATES)
             .exists(),
-            seconds=120,
+            seconds=240,
         )  # fmt: skip
         rollout.refresh_from_db()
         return rollout
@@ -165,6 +174,8 @@ def test_promoted_under_traffic_then_rolled_back_by_its_analysis_M23_M27_M28(
 
     first = over(start(fair))
     assert first.state == "promoted", first.reason
+    # Gateways follow a commit within a second: the first answer is waited for.
+    servers.until(lambda: is_answered(house.api_url, deployment.public_name))
     with Clients(house.api_url, deployment.public_name) as clients:
         second = over(start(better))
         assert second.state == "promoted", (second.state, second.reason, second.paused_reason)
