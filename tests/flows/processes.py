@@ -96,8 +96,9 @@ class Workers:
     def stop(self) -> None:
         """End after this round; an error in one of the rounds fails the test."""
         self._ending.set()
-        self._thread.join(60)
-        assert not self._thread.is_alive()
+        if self._thread.ident is not None:
+            self._thread.join(60)
+            assert not self._thread.is_alive()
         if self.error is not None:
             raise self.error
 

@@ -159,6 +159,7 @@ class Job:
 @pytest.fixture
 def job(formulary: Formulary, tmp_path: Path) -> Job:
     formulary.start(engine="memory", base=make.base_folder(tmp_path / "tiny"), slots=6)
+    formulary.start_workers()
     return Job(formulary)
 
 

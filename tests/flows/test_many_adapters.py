@@ -77,16 +77,17 @@ def test_32_requests_at_once_over_4_adapters_and_the_base(
 ) -> None:
     formulary.start(engine="torch", base=letters_base, slots=6, max_model_len=256)
     staff = Staff(formulary)
-    names: dict[str, str] = {}
+    versions = []
     folders: dict[str, Path | None] = {}
     for seed, rank in enumerate(RANKS, start=70):
         folder, adapter = tmp_path / f"rank-{rank}", staff.adapter()
         files = write_package(
             letters_base, folder, base_name=formulary.base.slug, seed=seed, rank=rank
         )
-        version = staff.approved(files, of=adapter)
-        names[staff.live(version, adapter).public_name] = version.runtime_name
-        folders[version.runtime_name] = folder
+        versions.append(staff.approved(files, of=adapter))
+        folders[versions[-1].runtime_name] = folder
+    formulary.start_workers()
+    names = {staff.live(each, each.adapter).public_name: each.runtime_name for each in versions}
     base_name = f"{formulary.base.slug}@{formulary.base.digest[:12]}"
     base_model = staff.live(None, None).public_name
     names[base_model], folders[base_name] = base_name, None

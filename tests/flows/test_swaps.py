@@ -166,6 +166,7 @@ def test_16_streams_over_20_swaps(formulary: Formulary, letters_base: Path, tmp_
         versions.append(staff.approved(files, of=adapter))
         folders[versions[-1].runtime_name] = folder
     assert len(folders) == VERSIONS
+    formulary.start_workers()
     first, *others = versions
     deployment = staff.live(first, adapter, policy=QUICK)
     token = accounts.token_text(accounts.user(Role.APPLICATION))
