@@ -23,7 +23,7 @@ def check_adapter(home: Path, *arguments: str) -> subprocess.CompletedProcess[st
     environment = {
         key: value
         for key, value in os.environ.items()
-        if key not in ("DATABASE_URL", "REDIS_URL", "FORMULARY_HOME")
+        if key not in ("DATABASE_URL", "REDIS_URL", "FORMULARY_HOME", "FORMULARY_MODELS")
     }
     environment |= {
         "FORMULARY_HOME": str(home),
