@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.factories import registry as make
 from tests.flows import formulary as running
 from tests.flows import letters
 from tests.flows.formulary import Formulary
+from tests.flows.job import Job
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +28,11 @@ def formulary(
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     with running.formulary(folder=tmp_path, setenv=monkeypatch.setenv) as made:
         yield made
+
+
+@pytest.fixture
+def job(formulary: Formulary, tmp_path: Path) -> Job:
+    """Everything runs on the memory engine, and nobody has done anything yet."""
+    formulary.start(engine="memory", base=make.base_folder(tmp_path / "tiny"), slots=6)
+    formulary.start_workers()
+    return Job(formulary)

@@ -29,6 +29,7 @@ from tests.factories import compliance as judge
 from tests.factories import gateway as servers
 from tests.factories import registry as make
 from tests.flows.processes import SECRET, NodeProcess, Workers
+from tests.flows.waiting import until
 
 _numbers = itertools.count(1)
 
@@ -172,7 +173,7 @@ def over(rollout: Rollout, *, seconds: float = 60.0) -> Rollout:
         rollout.refresh_from_db()
         return rollout.state not in OPEN_ROLLOUT_STATES
 
-    servers.until(look, seconds=seconds)
+    until(look, seconds=seconds)
     return rollout
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import openai
 
 from serving.models import Answer
-from tests.factories.gateway import until
 from tests.flows.formulary import Formulary, Staff
 from tests.flows.letters import Asked, Explainer, write_package
+from tests.flows.waiting import until
 
 RANKS = (4, 16, 32, 64)
 REQUESTS = 128

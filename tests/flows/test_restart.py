@@ -20,8 +20,8 @@ from serving.gateway.limits import Limits
 from serving.models import Deployment, ProbeRun, Replica
 from tests.factories import accounts
 from tests.factories import registry as make
-from tests.factories.gateway import until
 from tests.flows.formulary import Formulary, Staff
+from tests.flows.waiting import until
 
 ANSWER = "urgent " * 40
 LATENCY_MS = 25

@@ -19,9 +19,9 @@ from serving.models import Answer, Deployment
 from serving.services import rollbacks
 from serving.states import OPEN_ROLLOUT_STATES
 from tests.factories import accounts
-from tests.factories.gateway import until
 from tests.flows.formulary import Formulary, Staff
 from tests.flows.letters import Explainer, write_package
+from tests.flows.waiting import until
 
 VERSIONS = 6
 TURNS = 10

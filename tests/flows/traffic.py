@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ STREAM_EVERY = 4
 
 @dataclass(frozen=True)
 class Outcome:
-    """One answer as its client got it, while ``phase`` was going on."""
+    """One answer as its client got it, while ``phase`` was going on; monotonic seconds."""
 
     phase: str
     note: Note
@@ -24,6 +25,7 @@ class Outcome:
     text: str
     is_whole: bool
     version: str
+    asked_at: float
 
 
 class Traffic:
@@ -71,6 +73,7 @@ class Traffic:
     def _ask(self, http: httpx.Client, phase: str, note: Note, turn: int) -> None:
         is_streamed = turn % STREAM_EVERY == 0
         body = {"model": self._model, "messages": note.messages, "stream": is_streamed}
+        asked_at = time.monotonic()
         answer = http.post("chat/completions", json=body)
         text, is_whole = "", False
         if answer.status_code == 200 and is_streamed:
@@ -82,7 +85,9 @@ class Traffic:
             text, is_whole = answer.json()["choices"][0]["message"]["content"], True
         version = answer.headers.get("X-Formulary-Version", "")
         with self._lock:
-            self.outcomes.append(Outcome(phase, note, answer.status_code, text, is_whole, version))
+            self.outcomes.append(
+                Outcome(phase, note, answer.status_code, text, is_whole, version, asked_at)
+            )
         if answer.status_code == 200 and text != note.right:
             report = {"answer_id": answer.headers["X-Formulary-Answer"], "verdict": "bad"}
             http.post("feedback", json=report).raise_for_status()
