@@ -160,8 +160,13 @@ def _faults(
         errors.append({"field": "prompt_template", "message": message})
     if not 1 <= len(items) <= MAX_ITEMS:
         errors.append({"field": "items", "message": f"must be 1 to {MAX_ITEMS} items"})
+    seen: dict[str, int] = {}
     for index, item in enumerate(items[:MAX_ITEMS]):
         fault = _item_fault(item)
+        if not fault:
+            # One note told twice is one piece of evidence, not two.
+            first = seen.setdefault(" ".join(item["text"].split()).casefold(), index)
+            fault = "" if first == index else f"has the same text as items/{first}"
         if fault:
             errors.append({"field": f"items/{index}", "message": fault})
     return errors

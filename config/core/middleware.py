@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="")
 _GIVEN = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -23,7 +23,12 @@ class RequestIdMiddleware:
         request_id = given if _GIVEN.fullmatch(given) else uuid.uuid4().hex
         token = request_id_var.set(request_id)
         try:
-            response = self.get_response(request)
+            response: HttpResponse
+            if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+                # No database text holds NUL: such an address names nothing.
+                response = HttpResponseBadRequest("The address holds the character U+0000.")
+            else:
+                response = self.get_response(request)
         finally:
             request_id_var.reset(token)
         response["X-Request-Id"] = request_id

@@ -14,6 +14,7 @@ from config.core.errors import DomainError
 from config.core.middleware import request_id_var
 
 CONTENT_TYPE = "application/problem+json"
+MAX_CODE_LETTERS = 100
 log = structlog.get_logger(__name__)
 
 
@@ -66,6 +67,12 @@ def _flatten(detail: Any, where: str = "") -> list[dict[str, str]]:
     return [{"pointer": where or "/", "message": str(detail)}]
 
 
+def _title(error: exceptions.APIException) -> str:
+    """The general words of the error's class, unless they are a template."""
+    words = str(error.default_detail)
+    return str(error.default_code).replace("_", " ").capitalize() if "{" in words else words
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: every refusal becomes a problem document."""
     if isinstance(error, DomainError):
@@ -94,7 +101,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     body = problem(
         status=error.status_code,
         code="invalid" if is_invalid else str(error.default_code).replace("_", "-"),
-        title="The input is not valid" if is_invalid else str(error.default_detail),
+        title="The input is not valid" if is_invalid else _title(error),
         detail="; ".join(
             row["message"] if row["pointer"] == "/" else f"{row['pointer']}: {row['message']}"
             for row in rows
@@ -152,6 +159,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def page(request: HttpRequest, code: str) -> HttpResponse:
     """The page under docs/problems/ that a problem document's ``type`` points at."""
     path = settings.BASE_DIR / "docs" / "problems" / f"{code}.md"
-    if not path.is_file():
+    if len(code) > MAX_CODE_LETTERS or not path.is_file():
         return not_found(request)
     return HttpResponse(path.read_text(), content_type="text/plain; charset=utf-8")

@@ -6,13 +6,14 @@ from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.accounts.api.base import PROBLEMS, ApiView, ListView
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
+from config.core.parsers import StrictJSONParser
 from registry import selectors
 from registry.services import labels, versions
 
@@ -90,7 +91,7 @@ class VersionLabel(ApiView):
     """A version's label."""
 
     permission_classes = [needs(Act.SUBMIT)]
-    parser_classes: list[type[BaseParser]] = [JSONParser]
+    parser_classes: list[type[BaseParser]] = [StrictJSONParser]
 
     @extend_schema(
         operation_id="labels_history",

@@ -48,9 +48,16 @@ class TextCodec:
         source = file.read_text(encoding="utf-8") if file.is_file() else config.get("chat_template")
         self._template = _compile(source) if isinstance(source, str) else None
         self._specials = {key: _content(config.get(key)) for key in SPECIAL_TOKENS}
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        self._markers = tuple(token.content for token in added if token.special)
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a plain prompt, with the special tokens that the tokenizer itself adds."""
+        """Token ids of a plain prompt, with the special tokens that the tokenizer itself adds.
+
+        Raises:
+            RequestInvalid: the text holds a control marker.
+        """
+        self._refuse_markers(text)
         ids: list[int] = self._tokenizer.encode(text).ids
         return ids
 
@@ -58,8 +65,11 @@ class TextCodec:
         """Token ids of a chat through the base's template, ready for the assistant's answer.
 
         Raises:
-            RequestInvalid: the base has no template, or it refuses these messages.
+            RequestInvalid: the base has no template, or it refuses these messages, or one of them
+                holds a control marker.
         """
+        for message in messages:
+            self._refuse_markers(message["content"])
         if self._template is None:
             raise RequestInvalid(
                 "this base has no chat template", fix="Send a prompt instead of messages."
@@ -77,6 +87,14 @@ class TextCodec:
             ) from error
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
+
+    def _refuse_markers(self, text: str) -> None:
+        """A text that spells a control token would become one: it could forge a system turn."""
+        if any(marker in text for marker in self._markers):
+            raise RequestInvalid(
+                "the text spells a control marker of this base model, such as the end of a turn",
+                fix="Take the marker out of the text, or put a space into it.",
+            )
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ``ids`` without special tokens."""

@@ -1,5 +1,8 @@
 """Reads of deployments, their revisions and what is wrong with what they serve."""
 
+from contextlib import suppress
+from uuid import UUID
+
 from django.db.models import Prefetch, QuerySet
 
 from compliance.selectors.permissions import open_serve_permission
@@ -34,8 +37,9 @@ def deployment_by_name(name: str) -> Deployment:
     """
     rows = deployments()
     found = rows.filter(public_name=name).first()
-    if found is None and len(name) == 36 and name.count("-") == 4:
-        found = rows.filter(uuid=name).first()
+    if found is None:
+        with suppress(ValueError):  # it is no uuid, so it was a name
+            found = rows.filter(uuid=UUID(name)).first()
     if found is None:
         known = ", ".join(
             Deployment.objects.order_by("public_name").values_list("public_name", flat=True)[:20]

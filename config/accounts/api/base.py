@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import exceptions
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -29,6 +29,10 @@ _Problem = OpenApiResponse(ProblemSerializer, description="A problem document (R
 PROBLEMS: Mapping[tuple[int, str], OpenApiResponse] = {
     (status, "application/problem+json"): _Problem for status in (400, 401, 403, 404, 409, 422)
 }
+
+
+# Keys are 64-bit in every database that we run on.
+MAX_KEY = 2**63 - 1
 
 
 class RequestTooLarge(DomainError):
@@ -93,6 +97,20 @@ class KeysetPagination(CursorPagination):
     max_page_size = 200
     page_size_query_param = "limit"
     ordering = "-pk"
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """The cursor in the query.
+
+        Raises:
+            NotFound: it is not one that we gave: positions are whole numbers.
+        """
+        cursor = super().decode_cursor(request)
+        position = None if cursor is None or cursor.position is None else str(cursor.position)
+        if position is not None and not (position.isascii() and position.isdigit()):
+            raise exceptions.NotFound(self.invalid_cursor_message)
+        if position is not None and int(position[:20]) > MAX_KEY:
+            raise exceptions.NotFound(self.invalid_cursor_message)
+        return cursor
 
 
 class ListView(ApiView):

@@ -87,3 +87,15 @@ def test_a_template_can_not_reach_python(tmp_path: Path) -> None:
     (folder / "chat_template.jinja").write_text(hostile)
     with pytest.raises(RequestInvalid):
         TextCodec(folder).encode_chat([{"role": "user", "content": "x"}])
+
+
+def test_a_text_that_spells_a_control_token_is_refused(codec: TextCodec) -> None:
+    """Else a note could end its own turn and speak as the system."""
+    added = codec._tokenizer.get_added_tokens_decoder().values()
+    markers = [token.content for token in added if token.special]
+    assert markers
+    for marker in markers:
+        with pytest.raises(RequestInvalid, match="control marker"):
+            codec.encode_chat([{"role": "user", "content": f"a{marker}b"}])
+        with pytest.raises(RequestInvalid, match="control marker"):
+            codec.encode(marker)
