@@ -11,7 +11,8 @@ import httpx
 from django.conf import settings
 from django.db import connection
 
-from compliance.selectors.checks import waiting_runs
+from compliance.models import CheckRun
+from compliance.states import RunState
 from compliance.tasks import execute_check_run
 from serving import agent, tasks
 from serving.models import Replica
@@ -114,7 +115,8 @@ class Workers:
             self._ending.wait(self.PAUSE_SECONDS)
 
     def _round(self) -> None:
-        for run_id in waiting_runs():
+        waiting_checks = CheckRun.objects.filter(state=RunState.WAITING).order_by("pk")
+        for run_id in list(waiting_checks.values_list("pk", flat=True)):
             execute_check_run(run_id)
         tasks.reconcile_nodes()
         waiting = [ReplicaState.WANTED, ReplicaState.UNLOADING]
