@@ -412,7 +412,7 @@ class MainJob:
             "mixed": verdict["mixed"],
             "distinguishable": verdict["distinguishable"],
             "replaced_by_stable": replaced,
-            "audit_events": report.get("events", 0),
+            "audit_events": report.get("entries", 0),
             "audit_verified": audit.returncode == 0,
             "evaluations": self.evaluations,
             "seconds": round(time.monotonic() - self.started_at, 1),
