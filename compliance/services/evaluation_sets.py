@@ -15,6 +15,7 @@ from config.core import keys
 from config.core.actors import Actor
 from config.core.digests import canonical_json, sha256_hex
 from config.core.events import publish
+from config.core.texts import unstorable
 
 MAX_ITEMS = 20_000
 MAX_TEXT_CHARS = 20_000
@@ -158,11 +159,13 @@ def _faults(
     if not _is_template(template):
         message = "must be a list of messages with role and content, one of which holds {text}"
         errors.append({"field": "prompt_template", "message": message})
+    elif why := unstorable(template):
+        errors.append({"field": "prompt_template", "message": why})
     if not 1 <= len(items) <= MAX_ITEMS:
         errors.append({"field": "items", "message": f"must be 1 to {MAX_ITEMS} items"})
     seen: dict[str, int] = {}
     for index, item in enumerate(items[:MAX_ITEMS]):
-        fault = _item_fault(item)
+        fault = _item_fault(item) or unstorable(item)
         if not fault:
             # One note told twice is one piece of evidence, not two.
             first = seen.setdefault(" ".join(item["text"].split()).casefold(), index)

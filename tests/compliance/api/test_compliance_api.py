@@ -218,13 +218,18 @@ def test_a_malformed_set_is_answered_by_line(engineer: User) -> None:
 
 def test_no_text_of_an_item_comes_back(engineer: User) -> None:
     client = by_token(engineer)
-    items = [{"text": "Mrs Secret", "expected": "soon"}] * 3
+    items = [{"text": f"Mrs Secret {n}", "expected": "soon"} for n in range(3)]
     made = _post_set(client, items=_lines(items))
     assert made.status_code == 201
     for path in ("evaluation-sets", "evaluation-sets/adults@1"):
         assert "Secret" not in client.get(f"/api/v1/{path}").content.decode()
     taken = _post_set(client)
     assert (taken.status_code, taken.json()["code"]) == (409, "evaluation-set-exists")
+    twice = _post_set(client, name="twice", items=_lines([items[0], items[0]]))
+    assert twice.status_code == 400
+    assert "same text as items/0" in str(twice.json()["errors"])
+    broken = _post_set(client, name="nul", items=_lines([{**items[0], "expected": "a\x00b"}]))
+    assert broken.status_code == 400
 
 
 def test_stops_take_one_person_and_releases_two(
