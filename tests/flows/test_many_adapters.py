@@ -1,4 +1,4 @@
-"""Must show 4: 32 requests at once over 4 adapters and the base, each explained by plain PEFT."""
+"""32 requests at once over 4 adapters and the base, each explained by plain PEFT."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Must show 4: 16 streams of 256 tokens at any time, over 20 swaps of the live version."""
+"""Sixteen streams of 256 tokens at any time, over 20 swaps of the live version."""
 
 import json
 import threading
