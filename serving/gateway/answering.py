@@ -19,7 +19,7 @@ from serving.domain.routing import (
 )
 from serving.gateway.attempts import Attempt, AttemptFailed, WholeAnswer
 from serving.gateway.delivery import Delivery
-from serving.gateway.errors import AnswerLost, ModelNotFound, NotPermitted, refusal_of
+from serving.gateway.errors import AnswerLost, ModelNotFound, NoReplica, NotPermitted, refusal_of
 from serving.gateway.gateway import Gateway
 from serving.gateway.node_client import request_body
 from serving.gateway.sides import Side
@@ -125,7 +125,7 @@ class Answering:
         except TimeoutError:
             return AttemptFailed(FailureKind.TIMEOUT, self._lost("took too long"))
         except AttemptFailed as failed:
-            return failed
+            return await self._explained(failed, side.target)
         if is_held_back:
             await self._delivery.send_whole(side, answer, FailureKind.NONE)
         else:
@@ -172,8 +172,9 @@ class Answering:
                 await side.attempt.open()
             else:
                 answer = await side.attempt.whole()
-        except AttemptFailed as failed:
+        except AttemptFailed as error:
             self._running = None
+            failed = await self._explained(error, target)
             await self._gateway.rows.commit(side.row(failed.failure))
             raise failed.error from failed
         if replaces is not None:
@@ -185,6 +186,16 @@ class Answering:
         else:
             await self._delivery.send_whole(side, answer, self._judge(side, answer))
         self._running = None
+
+    async def _explained(self, failed: AttemptFailed, target: Target) -> AttemptFailed:
+        """The failure as the control plane has it: nodes hear of a stop first, and unload."""
+        if not isinstance(failed.error, NoReplica):
+            return failed
+        await self._gateway.snapshots.look_again()
+        standing = self._gateway.snapshots.standing(self._route, target)
+        if standing not in {Standing.STOPPED, Standing.NOT_PERMITTED}:
+            return failed
+        return AttemptFailed(FailureKind.STOPPED, self._refusal(standing))
 
     def _side(self, target: Target, arm: Arm, nonce: bytes, evidence: Canary | None) -> Side:
         limit = self._asked.max_tokens

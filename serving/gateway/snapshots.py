@@ -31,6 +31,7 @@ class SnapshotKeeper:
         self._leases = LeaseClock()
         self._read_at = self._polled_at = float("-inf")
         self._task: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self.current = RoutingSnapshot()
 
     @property
@@ -69,6 +70,15 @@ class SnapshotKeeper:
             began = time.monotonic()
             self._take(await self._threads.run(selectors.build_snapshot), began)
         self._polled_at = began
+
+    async def look_again(self) -> None:
+        """Poll now, within ``database_seconds``: a node knew of a change before this process did.
+
+        Whoever asks while a poll is under way waits for that one and starts no other.
+        """
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._poll_safely(), name="gateway-look-again")
+        await asyncio.wait({self._looking}, timeout=self._limits.database_seconds)
 
     def _take(self, snapshot: RoutingSnapshot, read_at_seconds: float) -> None:
         # Leases count from before the read: a renewal is never taken for younger than it is.

@@ -64,7 +64,7 @@ def test_a_stop_works_everywhere_and_takes_two_to_release(job: Job) -> None:
     stopped_at = time.monotonic()
     last = until(lambda: (found := job.ask()).status_code != 200 and found)
     assert time.monotonic() - stopped_at < STOP_SECONDS
-    assert (last.status_code, last.json()["error"]["code"]) == (403, "stopped")
+    assert (last.status_code, last.json()["error"]["code"]) == (403, "stopped"), last.text
     on_node = until(
         lambda: (
             (found := job.formulary.node.call("POST", "generate", lease)).status_code != 200
