@@ -6,9 +6,9 @@ import shutil
 import sys
 
 from config.stack.processes import half_the_processors
-from config.stack.stack import ROOT, Stack, StackFailed
+from config.stack.stack import Stack, StackFailed
 
-HOME = ROOT / "var" / "demo" / "state"
+from .places import HOME, MODELS, OUT
 
 
 def main() -> int:
@@ -20,9 +20,9 @@ def main() -> int:
     for name in ("DATABASE_URL", "REDIS_URL", "FORMULARY_ADMIN_USER", "STORAGE_TYPE"):
         # The demo's state is its own: it never writes into a database that somebody else uses.
         os.environ.pop(name, None)
-    os.environ["FORMULARY_MODELS"] = str(ROOT / "var" / "models")
+    os.environ["FORMULARY_MODELS"] = str(MODELS)
     shutil.rmtree(HOME, ignore_errors=True)
-    (HOME.parent / "summary.json").unlink(missing_ok=True)
+    (OUT / "summary.json").unlink(missing_ok=True)
     stack = Stack(
         home=HOME,
         port=options.port,
