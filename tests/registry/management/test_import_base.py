@@ -10,7 +10,6 @@ from django.core.management import CommandError, call_command
 
 from registry.domain.base_folder import BaseFacts, base_facts
 from registry.models import BaseModel
-from registry.sources import packaged_base
 from tests.factories import registry as make
 
 pytestmark = pytest.mark.django_db
@@ -75,8 +74,6 @@ def test_what_is_wrong_is_said(tmp_path: Path, arguments: list[str], words: str)
 
 def test_the_packaged_base_is_registered_from_the_models_folder(settings: Any) -> None:
     folder = Path(settings.MODELS_FOLDER) / "smollm2-135m"
-    if not (folder / packaged_base.MARKER).is_file():
-        pytest.skip("the packaged base is not unpacked here; unpacking is tested beside its source")
     text = _import("--packaged", "smollm2-135m")
     base = BaseModel.objects.get()
     assert text.startswith("smollm2-135m ")
