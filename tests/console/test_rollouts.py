@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+from uuid import uuid4
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
+from django.db import connections
 from django.test import AsyncClient
 from django.utils import timezone
 
+from config.accounts.models import RoleGrant, User
 from config.console.selectors.rollouts import rollout_page, sentence, thinned
 from config.console.views import rollouts as views
 from serving.models import AnalysisRun, Answer, Rollout
@@ -140,9 +145,57 @@ def test_the_stream_ends_by_itself(world, running, settings, monkeypatch):
     monkeypatch.setattr(views, "END_AFTER_SECONDS", 0.0)
 
     async def read():
-        return [part async for part in views._events(running.uuid)]
+        _, answer = await _watch(world.operator, running)
+        return [part async for part in answer.streaming_content]
 
     assert asyncio.run(read()) == []
+
+
+async def _watch(user, rollout):
+    client = AsyncClient()
+    await client.aforce_login(user, backend="config.accounts.backends.RoleBackend")
+    return client, await client.get(f"{_path(rollout)}events")
+
+
+def _sign_out(user):
+    Session.objects.all().delete()
+
+
+def _deactivate(user):
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+def _change_password(user):
+    user.set_password("another long password")
+    user.save()
+
+
+def _end_role(user):
+    RoleGrant.objects.filter(user=user).update(ended_at=timezone.now())
+
+
+@pytest.mark.parametrize("ending", [_sign_out, _deactivate, _change_password, _end_role])
+def test_the_stream_ends_with_the_right_to_read_it(world, running, ending):
+    def end():
+        ending(world.operator)
+        connections.close_all()  # of a thread that goes back to a pool
+
+    async def watch():
+        _, answer = await _watch(world.operator, running)
+        stream = aiter(answer.streaming_content)
+        await asyncio.wait_for(anext(stream), 10)
+        await sync_to_async(end, thread_sensitive=False)()
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(anext(stream), 5)
+
+    asyncio.run(watch())
+
+
+def test_events_of_no_rollout_and_for_no_role_are_refused_at_once(world, as_user, running):
+    answer = as_user(world.operator).get(f"/console/rollouts/{uuid4()}/events")
+    assert (answer.status_code, answer.streaming) == (404, False)
+    _end_role(world.operator)
+    assert as_user(world.operator).get(f"{_path(running)}events").status_code == 403
 
 
 def test_events_are_for_accounts_of_the_console(client, running):

@@ -4,20 +4,28 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.base import SessionBase
 from django.db import connections
 from django.http import HttpRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
 
 from config.accounts.roles import Act
+from config.console.access import access_of
 from config.console.paging import key_page
 from config.console.selectors.rollouts import rollout_by_uuid, rollout_page, rollouts, stamp
+from config.console.sites import console
 from config.console.views.page import Page, crumb
 from config.console.words import ROLLOUT
+from config.core.errors import DomainError, Forbidden
+from config.core.problems import of_domain_error, respond
 from serving.models import Rollout
 from serving.services import rollbacks
 from serving.services import rollouts as rollout_services
@@ -125,21 +133,49 @@ class RolloutView(Page):
         return "Rolling back: requests go to the former version at once.", ""
 
 
-def rollout_events(request: HttpRequest, uuid: UUID) -> StreamingHttpResponse:
-    """The moving part of a rollout's page as server-sent events, for ten minutes."""
-    response = StreamingHttpResponse(_events(uuid), content_type="text/event-stream")
+def rollout_events(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
+    """The moving part of a rollout's page as server-sent events, for ten minutes.
+
+    It ends within seconds when the account signs out, is closed or loses a role.
+    """
+    access = access_of(request)
+    try:
+        if not access.may(Act.READ):
+            raise Forbidden(access.why_not(Act.READ))
+        rollout_by_uuid(uuid)
+    except DomainError as error:
+        return respond(request, of_domain_error(error))
+    watcher = Watcher(request.session, access.roles)
+    response = StreamingHttpResponse(_events(uuid, watcher), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
 
 
-async def _events(uuid: UUID) -> AsyncIterator[bytes]:
+@dataclass(frozen=True)
+class Watcher:
+    """Whoever opened a stream, and the roles that he held then."""
+
+    session: SessionBase
+    roles: frozenset[str]
+
+    def may_go_on(self) -> bool:
+        """Whether the session still lives, of an account that has lost nothing meanwhile."""
+        request = HttpRequest()
+        request.session = self.session.__class__(self.session.session_key)
+        request.user = get_user(request)
+        return console.has_permission(request) and self.roles <= access_of(request).roles
+
+
+async def _events(uuid: UUID, watcher: Watcher) -> AsyncIterator[bytes]:
     """One event whenever something changed; between looks neither thread nor connection is held."""
     end = time.monotonic() + END_AFTER_SECONDS
     last: tuple[Any, ...] | None = None
     said_at = time.monotonic()
     while time.monotonic() < end:
-        found, body = await sync_to_async(_look, thread_sensitive=False)(uuid, last)
+        found, body = await sync_to_async(_look, thread_sensitive=False)(uuid, last, watcher)
+        if not found:
+            return
         if body:
             last, said_at = found, time.monotonic()
             yield body.encode()
@@ -149,9 +185,13 @@ async def _events(uuid: UUID) -> AsyncIterator[bytes]:
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
-def _look(uuid: UUID, last: tuple[Any, ...] | None) -> tuple[tuple[Any, ...], str]:
-    """The stamp now, and the event where it differs from ``last``."""
+def _look(
+    uuid: UUID, last: tuple[Any, ...] | None, watcher: Watcher
+) -> tuple[tuple[Any, ...], str]:
+    """The stamp now, and the event where it differs from ``last``; nothing once it must end."""
     try:
+        if not watcher.may_go_on():
+            return (), ""
         found = stamp(uuid)
         if found == last or not found:
             return found, ""
