@@ -13,6 +13,7 @@ import httpx
 import structlog
 
 from config.core.errors import DomainError, Unavailable
+from config.core.failpoints import failpoint
 from serving.agent_cache import package_folder
 from serving.domain import preflight
 from serving.domain.probes import Probe, disagreement
@@ -105,11 +106,13 @@ class Worker:
             return "nothing"
         boot_id = str(self._node.status()["boot_id"])
         claim = self._post(replica_uuid, "claim", {"boot_id": boot_id})["claim"]
+        failpoint("agent.load.claimed")
         try:
             proof = self._load_and_prove(order, replica_uuid, claim, boot_id)
         except DomainError as error:
             self._post(replica_uuid, "failed", {"claim": claim, "error": error.message[:500]})
             raise
+        failpoint("agent.load.proven")
         self._post(replica_uuid, "ready", {"claim": claim, "boot_id": boot_id, **proof})
         log.info("replica.ready", replica=order["name"], digest=order["digest"])
         return "ready"
@@ -125,6 +128,7 @@ class Worker:
         if order["action"] != "unload":
             return "nothing"
         self._node.delete_replica(order["name"])
+        failpoint("agent.unload.on_node")
         self._post(replica_uuid, "unloaded", {})
         log.info("replica.unloaded", replica=order["name"], digest=order["digest"])
         return "unloaded"
@@ -143,6 +147,7 @@ class Worker:
             files=order["files"],
             fetch=self._fetch,
         )
+        failpoint("agent.load.downloaded")
         status = self._node.status()
         preflight.check(folder, max_rank=int(status["max_rank"]))
         self._post(replica_uuid, "claim", {"boot_id": boot_id, "claim": claim})
@@ -159,6 +164,7 @@ class Worker:
             path=str(folder),
             lease={key: lease[key] for key in ("purpose", "run", "ttl_seconds")},
         )
+        failpoint("agent.load.on_node")
         self._post(replica_uuid, "claim", {"boot_id": boot_id, "claim": claim})
         return self._prove(order, lease, neighbour_name, before)
 

@@ -22,6 +22,7 @@ from config.core.actors import SYSTEM
 from config.core.digests import canonical_json
 from config.core.errors import Conflict, DomainError
 from config.core.events import publish
+from config.core.failpoints import failpoint
 from config.core.states import move
 from registry.models import Version
 
@@ -59,6 +60,7 @@ def execute(*, run_id: int) -> bool:
         move(run, table=RUN_MOVES, to=RunState.RUNNING, started_at=started)
     except Conflict:
         return False
+    failpoint("checks.begun")
     try:
         snapshot = _snapshot(run)
     except OSError as error:
@@ -70,6 +72,7 @@ def execute(*, run_id: int) -> bool:
         log.warning("check run failed", run=str(run.uuid), code=error.code)
         return _finish_failed(run, started_at=started, message=error.message)
     results = _judge(run, snapshot)
+    failpoint("checks.before_results")
     return _finish(run, started_at=started, snapshot=snapshot, results=results)
 
 

@@ -12,6 +12,7 @@ from compliance.domain.signed_note import TreeHead, sign
 from compliance.models import AuditEvent, Checkpoint
 from compliance.selectors.checkpoints import newest_file, origin, read_file
 from config.core import clock, keys
+from config.core.failpoints import failpoint
 
 EVERY_EVENTS = 1000
 EVERY = timedelta(seconds=60)
@@ -65,7 +66,9 @@ def _store(frontier: Frontier) -> Checkpoint | None:
             )
     except IntegrityError:
         return None  # another process signed the same size a moment ago
+    failpoint("checkpoint.stored")
     write_file(checkpoint)
+    failpoint("checkpoint.written")
     return checkpoint
 
 

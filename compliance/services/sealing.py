@@ -9,6 +9,7 @@ from compliance.domain.audit_chain import NO_PREVIOUS, Seal, event_hash
 from compliance.models import AuditEvent
 from compliance.selectors.audit import parse_body
 from config.core import clock
+from config.core.failpoints import failpoint
 
 BATCH_EVENTS = 1000
 LOCK_KEY = 0x464D_4C01
@@ -38,6 +39,7 @@ def _seal_batch() -> int:
         sequence = last.sequence or 0 if last else 0
         previous = last.event_hash if last else NO_PREVIOUS
         rows = list(AuditEvent.objects.filter(sequence__isnull=True).order_by("id")[:BATCH_EVENTS])
+        failpoint("sealing.read")
         for row in rows:
             sequence += 1
             row.sequence = sequence
@@ -52,6 +54,7 @@ def _seal_batch() -> int:
         AuditEvent.objects.bulk_update(
             rows, ["sequence", "previous_hash", "event_hash", "sealed_at"], batch_size=200
         )
+        failpoint("sealing.sealed")
         return len(rows)
 
 

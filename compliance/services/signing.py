@@ -39,6 +39,7 @@ from config.core.actors import Actor
 from config.core.digests import sha256_hex
 from config.core.errors import Conflict, DomainError
 from config.core.events import publish
+from config.core.failpoints import failpoint
 from config.core.states import move
 from registry.models import Version
 
@@ -100,6 +101,8 @@ def sign(
         signature = _write(locked, intent, user, actor)
         if signature.position + 1 == len(required_of(locked.version)):
             _approve(locked, actor)
+        failpoint("signing.before_commit")
+    failpoint("signing.committed")
     return signature
 
 

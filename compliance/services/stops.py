@@ -16,6 +16,7 @@ from config.core import clock
 from config.core.actors import SYSTEM, Actor
 from config.core.errors import Conflict, DomainError, Forbidden, Invalid
 from config.core.events import publish
+from config.core.failpoints import failpoint
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -41,7 +42,10 @@ def issue(*, digest: str, reason: str, user: User, actor: Actor) -> Stop:
         _refused("stop.refused", actor, digest[:64], error)
         raise
     stop_list.append(_line("stop", digest, reason, actor))
-    return _issue(digest=digest, reason=reason, user=user, actor=actor)
+    failpoint("stop.listed")
+    stop = _issue(digest=digest, reason=reason, user=user, actor=actor)
+    failpoint("stop.recorded")
+    return stop
 
 
 def _issue(*, digest: str, reason: str, user: User | None, actor: Actor) -> Stop:

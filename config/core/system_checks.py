@@ -1,5 +1,6 @@
 """System checks that refuse unsafe settings in production."""
 
+import os
 from typing import Any
 
 from django.conf import settings
@@ -30,6 +31,8 @@ def check_production(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
         add(6, "The database is SQLite.", "Set DATABASE_URL to a PostgreSQL server.")
     if not settings.REDIS_URL:
         add(7, "There is no broker.", "Set REDIS_URL.")
+    if os.environ.get("FORMULARY_FAILPOINTS"):
+        add(8, "FORMULARY_FAILPOINTS is set.", "Remove it: who writes there could hold a stop up.")
     if not settings.CHECKPOINT_FOLDER.is_absolute() or (
         settings.FORMULARY_HOME in settings.CHECKPOINT_FOLDER.parents
     ):

@@ -4,10 +4,17 @@ from django.db import transaction
 
 from config.core import clock
 from config.core.actors import SYSTEM
+from config.core.failpoints import failpoint
 from serving.models import Deployment, Rollout, RolloutStep
 from serving.selectors.deployments import fault_of
 from serving.services import nudges, step_kinds
-from serving.services.rollout_records import begin_rollback, move_rollout, move_step, note
+from serving.services.rollout_records import (
+    begin_rollback,
+    move_rollout,
+    move_step,
+    note,
+    pause_rollout,
+)
 from serving.services.step_kinds import Result
 from serving.states import RolloutState, StepKind, StepState, Trigger
 
@@ -39,7 +46,10 @@ def advance(*, rollout_id: int) -> bool:
         changed = _advance(rollout)
         if changed:
             nudges.advance_on_commit(rollout.pk)
-        return changed
+            failpoint("rollout.step.recorded")
+    if changed:
+        failpoint("rollout.step.committed")
+    return changed
 
 
 def _advance(rollout: Rollout) -> bool:
@@ -67,21 +77,16 @@ def _run(rollout: Rollout, step: RolloutStep) -> bool:
     is_new = step.state == StepState.WAITING
     if is_new:
         move_step(rollout, step, StepState.RUNNING, actor=SYSTEM)
+        failpoint("rollout.step.started")
     result = step_kinds.run(rollout, step)
     if result.kind is Result.Kind.WAIT:
         return note(step, result.detail) or is_new
+    failpoint("rollout.step.before_result")
     if result.kind is Result.Kind.DONE:
         move_step(rollout, step, StepState.DONE, actor=SYSTEM, detail=result.detail)
     elif result.kind is Result.Kind.PAUSE:
         note(step, result.detail)
-        move_rollout(
-            rollout,
-            RolloutState.PAUSED,
-            action="rollout.paused",
-            actor=SYSTEM,
-            why=result.detail,
-            paused_reason=result.detail[:1000],
-        )
+        pause_rollout(rollout, kind=result.pause_kind, reason=result.detail, actor=SYSTEM)
     else:
         move_step(rollout, step, StepState.FAILED, actor=SYSTEM, detail=result.detail)
         begin_rollback(
@@ -98,6 +103,7 @@ def _undo_one(rollout: Rollout) -> bool:
     step = rollout.steps.filter(state__in=_TO_UNDO).order_by("-index").first()
     if step is not None:
         move_step(rollout, step, StepState.UNDONE, actor=SYSTEM, detail=step_kinds.undo(step))
+        failpoint("rollout.step.undone")
         return True
     for waiting in rollout.steps.filter(state=StepState.WAITING).order_by("index"):
         move_step(rollout, waiting, StepState.SKIPPED, actor=SYSTEM)

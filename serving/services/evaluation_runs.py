@@ -14,6 +14,7 @@ from compliance.selectors.evaluations import Prompt, prompts
 from compliance.selectors.stops import stopped_digests
 from compliance.services import evaluations
 from compliance.states import RunState
+from config.core.failpoints import failpoint
 from serving.errors import NodeRefused, NodeUnreachable
 from serving.models import Node, Replica
 from serving.node_calls import NodeCalls
@@ -59,10 +60,12 @@ def run(*, run_id: int) -> bool:
     )
     if attempt is None:
         return False
+    failpoint("evaluation.begun")
     try:
         _answer_all(
             EvaluationRun.objects.select_related("version__adapter").get(pk=run_id), attempt, node
         )
+        failpoint("evaluation.before_finish")
         evaluations.finish(run_id=run_id, attempt=attempt)
     except AttemptOver:
         return False
@@ -129,6 +132,7 @@ def _answer_all(run_row: EvaluationRun, attempt: int, node: Node) -> None:
                 if len(batch) >= BATCH_ROWS or is_late or not running:
                     evaluations.record(run_id=run_row.pk, attempt=attempt, rows=batch)
                     batch, written_at = [], time.monotonic()
+                    failpoint("evaluation.rows_recorded")
         finally:
             for future in running:
                 future.cancel()

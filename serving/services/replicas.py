@@ -10,6 +10,7 @@ from compliance.services import audit, epochs
 from config.core import clock
 from config.core.actors import SYSTEM, Actor
 from config.core.events import publish
+from config.core.failpoints import failpoint
 from config.core.states import move
 from serving.domain.reconcile import DEFAULT_TIMING
 from serving.errors import ClaimLost, ProofRefused
@@ -125,9 +126,11 @@ def acknowledge_ready(
             )
             _audit(row, "replica.ready", actor, before=ReplicaState.LOADING)
             epochs.bump_routing()
+            failpoint("replica.ready.recorded")
     except ProofRefused as error:
         acknowledge_failed(replica=replica, attempt=attempt, error=error.message, actor=actor)
         raise
+    failpoint("replica.ready.committed")
     return row
 
 

@@ -7,11 +7,19 @@ from compliance.services import audit, epochs
 from config.core import clock
 from config.core.actors import Actor
 from config.core.events import publish
+from config.core.failpoints import failpoint
 from config.core.states import move
 from serving.events import RolloutMoved
-from serving.models import Rollout, RolloutStep
+from serving.models import Deployment, Rollout, RolloutStep
 from serving.services import nudges
-from serving.states import ROLLOUT_MOVES, STEP_MOVES, RolloutState, StepState, Trigger
+from serving.states import (
+    ROLLOUT_MOVES,
+    STEP_MOVES,
+    PauseKind,
+    RolloutState,
+    StepState,
+    Trigger,
+)
 
 
 def record(
@@ -80,6 +88,39 @@ def move_rollout(
     nudges.advance_on_commit(rollout.pk)
 
 
+def lock_rollout(rollout: Rollout) -> Rollout:
+    """The rollout as it is now, under the one lock of its deployment, in the caller's transaction.
+
+    Whoever moves a rollout or a deployment takes this lock first, so of two acts at the same
+    moment the second sees what the first has left.
+    """
+    Deployment.objects.select_for_update(no_key=True).get(pk=rollout.deployment_id)
+    return (
+        Rollout.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("deployment__adapter", "to_revision__version__adapter", "from_revision")
+        .get(pk=rollout.pk)
+    )
+
+
+def pause_rollout(rollout: Rollout, *, kind: PauseKind, reason: str, actor: Actor) -> None:
+    """Hold a rollout where it is; its weight stays, nothing is decided.
+
+    Raises:
+        Conflict: it is not running.
+    """
+    move_rollout(
+        rollout,
+        RolloutState.PAUSED,
+        action="rollout.paused",
+        actor=actor,
+        why=reason,
+        diff={"held_by": ["", str(kind)]},
+        paused_reason=reason[:1000],
+        paused_kind=kind,
+        paused_at=clock.now(),
+    )
+
+
 def begin_rollback(*, rollout: Rollout, trigger: Trigger, reason: str, actor: Actor) -> None:
     """Take the route back and mark the rollout, in the caller's transaction.
 
@@ -98,6 +139,7 @@ def begin_rollback(*, rollout: Rollout, trigger: Trigger, reason: str, actor: Ac
         trigger=trigger,
         reason=reason[:1000],
     )
+    failpoint("rollout.rollback.begun")
 
 
 def move_step(

@@ -7,6 +7,7 @@ from compliance.services import approvals
 from config.core import clock
 from config.core.actors import SYSTEM
 from config.core.errors import Forbidden
+from config.core.failpoints import failpoint
 from registry.selectors import live_version
 from registry.services import aliases
 from serving.domain.reconcile import DEFAULT_TIMING
@@ -81,6 +82,7 @@ def _set_weight(rollout: Rollout, step: RolloutStep) -> Result:
         stage=stage,
         weight_percent=weight_percent,
     )
+    failpoint("rollout.weight.set")
     return done(f"{weight_percent} % of the requests go to it.")
 
 
@@ -118,6 +120,7 @@ def _promote(rollout: Rollout, step: RolloutStep) -> Result:
             reason=f"promoted in {deployment.public_name}",
             by_serving=True,
         )
+    failpoint("rollout.promote.alias_moved")
     before = revision_name(deployment, rollout.from_revision)
     after = revision_name(deployment, revision)
     move_rollout(

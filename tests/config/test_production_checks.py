@@ -27,6 +27,7 @@ UNSAFE = {
     "E005": {"SESSION_COOKIE_SECURE": "false"},
     "E006": {"DATABASE_URL": ""},
     "E007": {"REDIS_URL": ""},
+    "E008": {"FORMULARY_FAILPOINTS": "/tmp/failpoints"},
     "W001": {"CHECKPOINT_FOLDER": ""},
 }
 
