@@ -1,0 +1,1 @@
+"""Routable = wanted ∩ permitted ∩ proven − stopped, asked of what runs."""
