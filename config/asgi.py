@@ -11,7 +11,7 @@ _django = get_asgi_application()
 # After Django's set-up, because these modules read models.
 from config.core.logs import configure  # noqa: E402
 from serving.gateway.app import build_app  # noqa: E402
-from serving.gateway.gateway import Gateway  # noqa: E402
+from serving.gateway.gateway import SCOPE_KEY, Gateway  # noqa: E402
 
 
 class Application:
@@ -26,10 +26,11 @@ class Application:
         """Handle one connection."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif scope["type"] == "http" and scope["path"].startswith("/v1/"):
+        elif scope["type"] == "http" and f"{scope['path']}/".startswith("/v1/"):
             await self._data_plane(scope, receive, send)
         else:
-            await self._django(scope, receive, send)
+            # The console's playground asks through this process's data plane.
+            await self._django({**scope, SCOPE_KEY: self._gateway}, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

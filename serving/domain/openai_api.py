@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from config.core.errors import DomainError, ErrorKind
+from serving.domain import shown
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 MAX_STOPS = 4
 MAX_TOKENS = 1_000_000
 COMPLETION_MAX_TOKENS = 16  # what OpenAI's /v1/completions does when none is given
-_SHOWN_CHARS = 60
 
 # Understood and of no effect on the answer.
 IGNORED = frozenset(
@@ -180,13 +180,12 @@ def _refuse_unknown(body: Mapping[str, Any], *, own: str) -> None:
             continue
         if name in ("presence_penalty", "frequency_penalty") and value == 0.0:
             continue
-        shown = name if name.isascii() and name.isprintable() else "?"
-        shown = shown[:_SHOWN_CHARS]
+        known = shown.parameter(name)
         raise ParameterUnsupported(
-            f"{shown} is not supported here"
+            f"{known or 'A parameter of this request'} is not supported here"
             + (f" with this value; only {NEUTRAL[name][0]!r} is." if name in NEUTRAL else "."),
-            param=shown,
-            fix=f"Leave {shown} out.",
+            param=known,
+            fix=f"Leave {known or 'it'} out.",
         )
 
 

@@ -5,7 +5,7 @@ import secrets
 
 from config.core import keys
 from config.core.errors import DomainError
-from serving.domain import answer_ids
+from serving.domain import answer_ids, shown
 from serving.domain.contract import judge
 from serving.domain.openai_api import AskedAnswer
 from serving.domain.routing import (
@@ -34,9 +34,8 @@ def find_route(gateway: Gateway, model: str) -> DeploymentRoute:
     """
     route = gateway.snapshots.current.deployments.get(model)
     if route is None:
-        shown = repr(model) if len(model) <= 100 and model.isprintable() else "that name"
         raise ModelNotFound(
-            f"There is no model {shown} here.",
+            f"There is no model {shown.name_or(model, 'of that name')} here.",
             fix="GET /v1/models lists the names that are served.",
         )
     return route

@@ -26,6 +26,7 @@ from serving.gateway.bodies import read_body, until_disconnect
 from serving.gateway.delivery import Delivery
 from serving.gateway.feedback import FeedbackEndpoint
 from serving.gateway.gateway import Gateway
+from serving.gateway.hosts import AllowedHosts
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,9 @@ def build_app(gateway: Gateway) -> ASGIApp:
             Exception: _on_defect,
         },
     )
-    return RequestIds(app)
+    # A redirect would send the token once more, and clients follow it in different ways.
+    app.router.redirect_slashes = False
+    return RequestIds(AllowedHosts(app))
 
 
 class RequestIds:

@@ -9,6 +9,9 @@ from serving.gateway.rows import RowWriter
 from serving.gateway.snapshots import SnapshotKeeper
 from serving.gateway.threads import DatabaseThreads
 
+# Under this key of a request's ASGI scope Django finds the data plane of its own process.
+SCOPE_KEY = "formulary.gateway"
+
 
 class Gateway:
     """One process's data plane: snapshot, connections to nodes, the writer of answer rows."""

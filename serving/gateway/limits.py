@@ -9,7 +9,10 @@ class Limits:
 
     body_bytes: int = 1 << 20
     poll_seconds: float = 1.0
-    reread_seconds: float = 5.0
+    # A request that a node refuses asks for a poll at once; not more often than this.
+    least_poll_seconds: float = 0.1
+    # With the poll that finds it old, what moved no epoch is seen within 5 s.
+    reread_seconds: float = 3.5
     # After this long without a successful poll the control plane counts as away.
     away_after_seconds: float = 5.0
     # A request that needs the database waits this long for it.

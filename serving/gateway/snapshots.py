@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 import structlog
 
@@ -30,8 +31,10 @@ class SnapshotKeeper:
         self._threads = threads
         self._leases = LeaseClock()
         self._read_at = self._polled_at = float("-inf")
+        self._began_at = float("-inf")
         self._task: asyncio.Task[None] | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+        self._polled = asyncio.Condition()
         self.current = RoutingSnapshot()
 
     @property
@@ -61,7 +64,20 @@ class SnapshotKeeper:
             self._task.cancel()
             await asyncio.wait({self._task})
 
-    async def poll(self) -> None:
+    async def look_again(self) -> None:
+        """Wait for a poll that begins from now on, for at most ``database_seconds``.
+
+        For whoever learns that a node knew of a change before this process did. All polls are made
+        by one task, so an older snapshot never replaces a newer one, and however many requests
+        wait, it polls at most every ``least_poll_seconds``.
+        """
+        asked_at = time.monotonic()
+        self._wanted.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.database_seconds), self._polled:
+                await self._polled.wait_for(lambda: self._began_at >= asked_at)
+
+    async def _poll(self) -> None:
         """Look at the epochs; read the snapshot when they moved, or when it has grown old."""
         began = time.monotonic()
         epochs = await self._threads.run(selectors.epochs)
@@ -70,15 +86,6 @@ class SnapshotKeeper:
             began = time.monotonic()
             self._take(await self._threads.run(selectors.build_snapshot), began)
         self._polled_at = began
-
-    async def look_again(self) -> None:
-        """Poll now, within ``database_seconds``: a node knew of a change before this process did.
-
-        Whoever asks while a poll is under way waits for that one and starts no other.
-        """
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._poll_safely(), name="gateway-look-again")
-        await asyncio.wait({self._looking}, timeout=self._limits.database_seconds)
 
     def _take(self, snapshot: RoutingSnapshot, read_at_seconds: float) -> None:
         # Leases count from before the read: a renewal is never taken for younger than it is.
@@ -91,18 +98,31 @@ class SnapshotKeeper:
 
     async def _run(self) -> None:
         while True:
-            began = time.monotonic()
+            await self._until_due()
             await self._poll_safely()
-            await asyncio.sleep(max(0.0, began + self._limits.poll_seconds - time.monotonic()))
+
+    async def _until_due(self) -> None:
+        """Until ``poll_seconds`` after the last poll began, or earlier where one is wanted."""
+        limits = self._limits
+        soonest = self._began_at + min(limits.least_poll_seconds, limits.poll_seconds)
+        await asyncio.sleep(max(0.0, soonest - time.monotonic()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._began_at + limits.poll_seconds - time.monotonic()):
+                await self._wanted.wait()
 
     async def _poll_safely(self) -> None:
         was_away = self.is_control_away
+        self._wanted.clear()
+        began = time.monotonic()
         try:
-            await self.poll()
+            await self._poll()
         except Exception:
             # The outermost loop of this task: whatever fails here, answers go on from the last
             # snapshot for as long as leases and policies allow, and the next round tries again.
             log.exception("gateway.poll_failed")
-            return
-        if was_away:
-            log.info("gateway.control_reached", epoch=self.current.routing_epoch)
+        else:
+            if was_away:
+                log.info("gateway.control_reached", epoch=self.current.routing_epoch)
+        async with self._polled:
+            self._began_at = began
+            self._polled.notify_all()

@@ -83,6 +83,7 @@ def build_app(node: Node, *, secret: str) -> ASGIApp:
         exception_handlers={DomainError: _on_domain_error, HTTPException: _on_http_error},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
     return BearerGuard(app, secret)
 
 

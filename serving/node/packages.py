@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 from config.core.digests import SHORT_HEX, manifest_digest, sha256_file
+from serving.domain import shown
 from serving.engines.errors import RequestInvalid
 from serving.node.problems import DigestMismatch
 
 RUNTIME_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._:-]{0,198}[a-z0-9])?@[0-9a-f]{12}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
+_PATH = re.compile(r"[A-Za-z0-9._:@/+-]{1,400}")
 
 
 def require_name_fits(name: str, digest: str) -> None:
@@ -22,7 +24,7 @@ def require_name_fits(name: str, digest: str) -> None:
         raise RequestInvalid("digest is not 64 lower-case hex characters")
     if not RUNTIME_NAME.fullmatch(name) or name.rsplit("@", 1)[1] != digest[:SHORT_HEX]:
         raise DigestMismatch(
-            f"the name {name[:220]!r} does not end in @{digest[:SHORT_HEX]}",
+            f"{shown.name_or(name, 'the name')} does not end in @{digest[:SHORT_HEX]}",
             fix="Name a replica slug@<first 12 hex characters of its manifest digest>.",
         )
 
@@ -34,11 +36,11 @@ def folder_digest(folder: Path) -> str:
         RequestInvalid: it is no folder, or holds a link or something that is no plain file.
     """
     if not folder.is_dir():
-        raise RequestInvalid(f"{folder} is not a folder on this node")
+        raise RequestInvalid(f"{_shown(folder)} is not a folder on this node")
     rows = []
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise RequestInvalid(f"{path} is neither a plain file nor a folder")
+            raise RequestInvalid(f"{_shown(path)} is neither a plain file nor a folder")
         if path.is_file():
             relative = path.relative_to(folder).as_posix()
             rows.append((relative, sha256_file(path), path.stat().st_size))
@@ -55,6 +57,10 @@ def verify_package(folder: Path, digest: str) -> None:
     found = folder_digest(folder)
     if found != digest:
         raise DigestMismatch(
-            f"{folder} has digest {found}, {digest} was asked for",
+            f"{_shown(folder)} has digest {found}, {digest} was asked for",
             fix="Fetch the package again; the copy on this node was changed or is incomplete.",
         )
+
+
+def _shown(path: Path) -> str:
+    return str(path) if _PATH.fullmatch(str(path)) else "the path"

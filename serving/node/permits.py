@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from serving.domain import shown
 from serving.node.problems import NoLease, StaleEpoch, Stopped
 
 Purpose = Literal["serve", "evaluate"]
@@ -54,8 +55,8 @@ class Leases:
         """
         if self._ends_at.get(key, 0.0) <= self._clock():
             raise NoLease(
-                f"no live {key.purpose} lease for {key.name}"
-                + (f" and run {key.run}" if key.run else ""),
+                f"no live {key.purpose} lease for {shown.name_or(key.name, 'the version')}"
+                + (f" and run {shown.name_or(key.run, 'of that id')}" if key.run else ""),
                 fix="The control plane renews leases every 20 s: see whether the version is still "
                 "approved, and whether this node can be reached.",
             )

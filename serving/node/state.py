@@ -11,9 +11,11 @@ from typing import Any
 import structlog
 
 from config.core.errors import DomainError
+from config.core.failpoints import failpoint
+from serving.domain import shown
 from serving.engines.base import AdapterState, Engine
 from serving.engines.errors import AdapterUnknown, AnswerFailed
-from serving.node.packages import require_name_fits, verify_package
+from serving.node.packages import RUNTIME_NAME, require_name_fits, verify_package
 from serving.node.permits import LeaseKey, Leases, Stops
 from serving.node.problems import Stopped
 from serving.node.streams import Answer
@@ -49,7 +51,9 @@ class Node:
         if self.published_digest(name) != digest:
             try:
                 await asyncio.to_thread(verify_package, path, digest)
+                await asyncio.to_thread(failpoint, "node.load.verified")
                 await asyncio.to_thread(self.engine.load, name, path, digest)
+                await asyncio.to_thread(failpoint, "node.load.loaded")
             except DomainError as error:
                 log.warning("replica.refused", replica=name, digest=digest, code=error.code)
                 raise
@@ -68,7 +72,13 @@ class Node:
             self.leases.grant(lease[0], ttl_seconds=lease[1])
 
     async def unload(self, name: str) -> str:
-        """Drop ``name`` and its leases; tells whether answers still use its slot."""
+        """Drop ``name`` and its leases; tells whether answers still use its slot.
+
+        Raises:
+            AdapterUnknown: it is not loaded.
+        """
+        if not RUNTIME_NAME.fullmatch(name):
+            raise AdapterUnknown("This is no name of a version", fix="Name it slug@<12 hex>.")
         state = await asyncio.to_thread(self.engine.unload, name)
         self.leases.drop(name)
         told = "unloaded" if state is None else "unloading"
@@ -115,7 +125,10 @@ class Node:
             for stopped in self.stops.digests:
                 if len(hex_) == 12 and stopped.startswith(hex_):
                     self.stops.require_allowed(stopped)
-            raise AdapterUnknown(f"{name[:220]!r} is not loaded", fix="Load it on this node first.")
+            raise AdapterUnknown(
+                f"{shown.name_or(name, 'The version')} is not loaded",
+                fix="Load it on this node first.",
+            )
         self.stops.require_allowed(digest)
         self.leases.require(LeaseKey(name, digest, purpose, run))
         return digest
