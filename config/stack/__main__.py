@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 
 from .processes import half_the_processors
-from .stack import Stack, StackFailed
+from .stack import BASE, Stack, StackFailed
+from .supervisor import RestartPolicy
+
+DEFAULT = RestartPolicy()
 
 
 def main() -> int:
@@ -16,6 +19,14 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
     parser.add_argument("--node-slots", type=int, default=8)
     parser.add_argument("--node-threads", type=int, default=half_the_processors())
+    parser.add_argument("--engine", choices=["torch", "memory"], default="torch")
+    parser.add_argument("--base", default=BASE, help="a base that we ship, or a folder")
+    parser.add_argument(
+        "--restarts", type=int, default=DEFAULT.most, help="how often one child may end in 5 min"
+    )
+    parser.add_argument(
+        "--restart-cap", type=float, default=DEFAULT.cap_seconds, help="longest pause in seconds"
+    )
     parser.add_argument("--is-fast", action="store_true", help="no fsync: for throw-away state")
     parser.add_argument("--quiet", action="store_true", help="logs to files only")
     parser.add_argument("--exit-after-job", action="store_true")
@@ -28,6 +39,9 @@ def main() -> int:
         node_threads=options.node_threads,
         is_durable=not options.is_fast,
         echo_logs=not options.quiet,
+        engine=options.engine,
+        base=options.base,
+        restarts=RestartPolicy(most=options.restarts, cap_seconds=options.restart_cap),
     )
     try:
         return stack.run(

@@ -131,6 +131,16 @@ class Postgres:
             and lines[7].strip() == "ready"
         )
 
+    def restart(self) -> "subprocess.Popen[bytes]":
+        """Start it again where it was, after it has ended; its process.
+
+        Raises:
+            PostgresFailed: with the end of the server's log.
+        """
+        self.start()
+        assert self._process is not None
+        return self._process
+
     @property
     def process(self) -> "subprocess.Popen[bytes] | None":
         """The running server."""

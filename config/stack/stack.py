@@ -15,7 +15,7 @@ from types import FrameType
 from .ports import first_free_from, free_port
 from .postgres import Postgres, PostgresFailed
 from .processes import die_with_parent
-from .supervisor import Child, Supervisor
+from .supervisor import Child, GivesUp, RestartPolicy, Supervisor
 from .valkey import Valkey, ValkeyFailed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -40,8 +40,12 @@ class Stack:
         node_threads: int,
         is_durable: bool,
         echo_logs: bool,
+        engine: str = "torch",
+        base: str = BASE,
+        restarts: RestartPolicy | None = None,
     ) -> None:
         self.home = home
+        self._engine, self._base, self._restarts = engine, base, restarts
         self.port = first_free_from(port)
         if self.port != port:
             self.say(f"Port {port} is busy; using {self.port}.")
@@ -74,22 +78,17 @@ class Stack:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._ask_to_stop)
         supervisor = Supervisor(
-            env={},
+            env=self.env,
             cwd=ROOT,
             log_folder=self.home / "logs",
             say=self.say,
             echo_logs=self._echo_logs,
+            policy=self._restarts,
         )
         try:
             self._start_services()
-            supervisor = Supervisor(
-                env=self.env,
-                cwd=ROOT,
-                log_folder=self.home / "logs",
-                say=self.say,
-                echo_logs=self._echo_logs,
-            )
             self._prepare()
+            self._keep_services(supervisor)
             self._start_processes(supervisor)
             self._wait_until_ready(supervisor)
             self.say(f"Formulary is running: {self.url}/console/")
@@ -98,7 +97,7 @@ class Stack:
                 supervisor.tend()
                 time.sleep(0.2)
             return code
-        except (PostgresFailed, ValkeyFailed) as error:
+        except (PostgresFailed, ValkeyFailed, GivesUp) as error:
             raise StackFailed(str(error)) from error
         finally:
             supervisor.stop()
@@ -121,6 +120,12 @@ class Stack:
         self._running_file.write_text(
             "".join(f"{key}={self.env[key]}\n" for key in ("DATABASE_URL", "REDIS_URL", "PORT"))
         )
+
+    def _keep_services(self, supervisor: Supervisor) -> None:
+        """The servers come back like all others: on their port, with their password and data."""
+        for name, server in (("postgres", self._postgres), ("valkey", self._valkey)):
+            if server is not None:
+                supervisor.add(Child(name, launch=server.restart, process=server.process))
 
     def _stop_services(self) -> None:
         self._running_file.unlink(missing_ok=True)
@@ -159,8 +164,7 @@ class Stack:
         self.manage("migrate", "--no-input", "--verbosity", "0")
         if self.env.get("FORMULARY_ADMIN_USER"):
             self.manage("ensure_admin")
-        self.say(f"Preparing the base model {BASE} (once, about a minute) …")
-        self.manage("import_base", "--packaged", BASE)
+        self._import_base()
         secret_file = self.home / "keys" / f"{NODE}.secret"
         if not secret_file.exists():
             secret_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -168,7 +172,7 @@ class Stack:
             secret_file.write_text(secrets.token_urlsafe(32))
         self._node_port = free_port()
         token = self.manage(
-            "register_node", NODE, "--base", BASE, "--engine", "torch",
+            "register_node", NODE, "--base", self._slug, "--engine", self._engine,
             "--url", f"http://127.0.0.1:{self._node_port}",
             "--secret-file", str(secret_file), "--issue-agent-token",
         )  # fmt: skip
@@ -178,6 +182,18 @@ class Stack:
             "FORMULARY_NODE_URL": f"http://127.0.0.1:{self._node_port}",
             "FORMULARY_NODE_SECRET": secret_file.read_text(),
         }
+
+    @property
+    def _slug(self) -> str:
+        """The base's name in Formulary; a folder's is its own."""
+        return Path(self._base).name
+
+    def _import_base(self) -> None:
+        if self._slug != self._base:
+            self.manage("import_base", self._base, "--slug", self._slug)
+            return
+        self.say(f"Preparing the base model {self._base} (once, about a minute) …")
+        self.manage("import_base", "--packaged", self._base)
 
     def _celery(self, name: str, queues: str, concurrency: int) -> list[str]:
         return [
@@ -192,7 +208,7 @@ class Stack:
         threads = str(self._node_threads)
         supervisor.add(
             Child("node", [
-                python, "manage.py", "serve_node", "--engine", "torch", "--base", BASE,
+                python, "manage.py", "serve_node", "--engine", self._engine, "--base", self._base,
                 "--name", NODE, "--host", "127.0.0.1", "--port", str(self._node_port),
                 "--slots", str(self._node_slots), "--threads", threads,
                 "--secret-file", str(self._secret_file),

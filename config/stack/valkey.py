@@ -79,6 +79,16 @@ class Valkey:
         except OSError:
             return False
 
+    def restart(self) -> "subprocess.Popen[bytes]":
+        """Start it again where it was, after it has ended; its process.
+
+        Raises:
+            ValkeyFailed: with the end of the server's log.
+        """
+        self.start()
+        assert self._process is not None
+        return self._process
+
     @property
     def process(self) -> "subprocess.Popen[bytes] | None":
         """The running server."""
