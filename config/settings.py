@@ -246,6 +246,11 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=4 * 1024**3)
+# Of one account: unfinished uploads, and bytes that arrived in chunks and no version uses yet.
+UPLOAD_OPEN_MAX = env.int("UPLOAD_OPEN_MAX", default=50)
+UPLOAD_QUOTA_BYTES = env.int("UPLOAD_QUOTA_BYTES", default=16 * 1024**3)
+# Unfinished files; on the blobs' file system a whole one is stored without being copied.
+UPLOAD_FOLDER = FORMULARY_HOME / "uploads"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024**2
 # Not 0: under ASGI that means "hold every request body in memory", never on disk.
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024**2

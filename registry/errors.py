@@ -104,3 +104,66 @@ class BlobDamaged(DomainError):
     code = "blob-damaged"
     title = "Stored bytes are damaged"
     kind = ErrorKind.UNAVAILABLE
+
+
+class UploadInvalid(DomainError):
+    """A header of a chunk or a declared value is malformed."""
+
+    code = "upload-invalid"
+    title = "The upload is malformed"
+
+
+class UploadNotFound(NotFound):
+    """The caller has no such upload: it expired, was refused, or is somebody else's."""
+
+    code = "upload-not-found"
+    title = "There is no such upload"
+
+
+class UploadTooLarge(DomainError):
+    """The declared file or the chunk is larger than what is taken."""
+
+    code = "upload-too-large"
+    title = "The upload is too large"
+    kind = ErrorKind.TOO_LARGE
+
+
+class UploadOffsetWrong(Conflict):
+    """The chunk does not begin where the stored bytes end; ``offset_bytes`` says where they do."""
+
+    code = "upload-offset-wrong"
+    title = "The chunk does not begin where the stored bytes end"
+
+    def __init__(self, message: str, *, offset_bytes: int, fix: str) -> None:
+        super().__init__(message, fix=fix, errors=[{"offset_bytes": offset_bytes}])
+        self.offset_bytes = offset_bytes
+
+
+class UploadBusy(Conflict):
+    """Another chunk of the same upload is being written."""
+
+    code = "upload-busy"
+    title = "Another chunk is being written"
+
+
+class UploadComplete(Conflict):
+    """Every byte is there already."""
+
+    code = "upload-complete"
+    title = "The upload is complete"
+
+
+class UploadDamaged(DomainError):
+    """The bytes are not those that a checksum or the declared digest says."""
+
+    code = "upload-damaged"
+    title = "The bytes are not what was declared"
+    kind = ErrorKind.UNPROCESSABLE
+
+
+class UploadQuotaReached(DomainError):
+    """The account has too many uploads, or too many bytes, that no version uses."""
+
+    code = "upload-quota-reached"
+    title = "Too much is uploaded and not used"
+    kind = ErrorKind.TOO_MANY

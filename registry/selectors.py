@@ -1,7 +1,10 @@
 """Reads across the registry's tables."""
 
+from uuid import UUID
+
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 
+from config.accounts.models import User
 from registry.domain.manifests import Row
 from registry.domain.refs import AdapterRef, VersionRef, parse_adapter_ref, parse_version_ref
 from registry.errors import (
@@ -9,6 +12,7 @@ from registry.errors import (
     BaseModelNotFound,
     BlobNotFound,
     RefInvalid,
+    UploadNotFound,
     VersionNotFound,
 )
 from registry.models import (
@@ -18,6 +22,7 @@ from registry.models import (
     BaseModel,
     Blob,
     Label,
+    Upload,
     Version,
     VersionFile,
 )
@@ -168,6 +173,24 @@ def blob_by_digest(sha256: str) -> Blob:
     if blob is None:
         raise BlobNotFound(f"No bytes are stored under {sha256[:64]}.", fix="Upload them first.")
     return blob
+
+
+def uploads_of(owner: User, sha256: str = "") -> QuerySet[Upload]:
+    """The account's uploads, finished ones too; of one digest where it is given."""
+    mine = Upload.objects.filter(owner=owner)
+    return mine.filter(sha256=sha256) if sha256 else mine
+
+
+def upload_of(owner: User, uuid: UUID) -> Upload:
+    """The account's upload with this id; nobody learns of somebody else's.
+
+    Raises:
+        UploadNotFound: the account has none.
+    """
+    found = Upload.objects.filter(owner=owner, uuid=uuid).first()
+    if found is None:
+        raise UploadNotFound(f"You have no upload {uuid}.", fix="GET /api/v1/uploads lists yours.")
+    return found
 
 
 def _adapter(parsed: AdapterRef) -> Adapter:

@@ -18,6 +18,7 @@ class ErrorKind(StrEnum):
     UNPROCESSABLE = "unprocessable"
     TOO_MANY = "too_many"
     UNAVAILABLE = "unavailable"
+    NO_ROOM = "no_room"
 
 
 STATUS: Mapping[ErrorKind, int] = {
@@ -31,6 +32,7 @@ STATUS: Mapping[ErrorKind, int] = {
     ErrorKind.UNPROCESSABLE: 422,
     ErrorKind.TOO_MANY: 429,
     ErrorKind.UNAVAILABLE: 503,
+    ErrorKind.NO_ROOM: 507,
 }
 
 
@@ -103,3 +105,11 @@ class Unavailable(DomainError):
     code = "unavailable"
     title = "Not available now"
     kind = ErrorKind.UNAVAILABLE
+
+
+class NoRoom(DomainError):
+    """The disk or the store is full; nothing of what was to be written is kept."""
+
+    code = "no-room"
+    title = "There is no room left"
+    kind = ErrorKind.NO_ROOM

@@ -42,8 +42,9 @@ class BlobDetail(ApiView):
 
     @extend_schema(operation_id="blobs_head", responses={200: None, **PROBLEMS})
     def head(self, request: Request, sha256: str) -> HttpResponseBase:
-        """Whether the bytes are there, and how many."""
+        """Whether the bytes are there, and how many; the store is asked, nothing is read."""
         blob = selectors.blob_by_digest(sha256)
+        blobs.require_stored(blob)
         return _described(
             HttpResponse(content_type="application/octet-stream"), sha256, blob.size_bytes
         )

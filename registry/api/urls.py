@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from .adapters import AdapterDetail, AdapterList, BaseModelDetail, BaseModelList
 from .aliases import AliasDetail, AliasHistory, AliasList
 from .blobs import BlobDetail
+from .resumable import UploadDetail, UploadList
 from .versions import VersionDetail, VersionLabel, VersionList
 
 urlpatterns = [
@@ -19,4 +20,6 @@ urlpatterns = [
     path("versions/<str:ref>", VersionDetail.as_view(), name="version"),
     path("versions/<str:ref>/label", VersionLabel.as_view(), name="version-label"),
     re_path(r"^blobs/(?P<sha256>[0-9a-f]{64})$", BlobDetail.as_view(), name="blob"),
+    path("uploads", UploadList.as_view(), name="uploads"),
+    path("uploads/<uuid:uuid>", UploadDetail.as_view(), name="upload"),
 ]

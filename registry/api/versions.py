@@ -1,6 +1,6 @@
 """Versions: submitting, reading, labelling."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
@@ -11,10 +11,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.accounts.api.base import PROBLEMS, ApiView, ListView
+from config.accounts.models import User
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
+from config.core.actors import Actor
 from config.core.parsers import StrictJSONParser
 from registry import selectors
+from registry.models import Version
 from registry.services import labels, versions
 
 from .serializers import (
@@ -23,14 +26,24 @@ from .serializers import (
     SubmissionSerializer,
     VersionSerializer,
 )
+from .upload_serializers import ManifestSerializer
 from .uploads import PackageParser, source_of, take_unannounced_body
+
+
+class _Words(TypedDict):
+    version_name: str
+    label: dict[str, Any] | None
+    notes: str
+    parent: Version | None
+    user: User
+    actor: Actor
 
 
 class VersionList(ListView):
     """An adapter's versions."""
 
     permission_classes = [needs(Act.SUBMIT)]
-    parser_classes: list[type[BaseParser]] = [PackageParser]
+    parser_classes: list[type[BaseParser]] = [PackageParser, StrictJSONParser]
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Accept uploads of unknown length too."""
@@ -46,28 +59,44 @@ class VersionList(ListView):
 
     @extend_schema(
         operation_id="versions_submit",
-        request={"multipart/form-data": SubmissionSerializer},
+        request={
+            "multipart/form-data": SubmissionSerializer,
+            "application/json": ManifestSerializer,
+        },
         responses={200: VersionSerializer, 201: VersionSerializer, **PROBLEMS},
     )
     def post(self, request: Request, ref: str) -> Response:
-        """Submit a package. The same manifest again answers 200 with the version that is there."""
+        """Submit a package: its files, or as JSON the digests of bytes that are stored.
+
+        The same manifest again answers 200 with the version that is there.
+        """
         adapter = selectors.adapter_by_ref(ref)
-        sent = SubmissionSerializer(data=_fields_of(request))
+        is_manifest = request.content_type == StrictJSONParser.media_type
+        sent: ManifestSerializer | SubmissionSerializer = (
+            ManifestSerializer(data=request.data)
+            if is_manifest
+            else SubmissionSerializer(data=_fields_of(request))
+        )
         sent.is_valid(raise_exception=True)
         values = dict(sent.validated_data)
         parent = selectors.version_by_ref(values["parent"]) if "parent" in values else None
-        version, is_new = versions.submit(
-            adapter=adapter,
-            package=source_of(
+        words: _Words = {
+            "version_name": values.get("version_name", ""),
+            "label": values.get("label"),
+            "notes": values.get("notes", ""),
+            "parent": parent,
+            "user": self.user,
+            "actor": self.actor,
+        }
+        if is_manifest:
+            version, is_new = versions.submit_manifest(
+                adapter=adapter, files=values["files"], **words
+            )
+        else:
+            package = source_of(
                 values.get("files", []), values.get("archive"), values.get("paths", [])
-            ),
-            user=self.user,
-            actor=self.actor,
-            version_name=values.get("version_name", ""),
-            label=values.get("label"),
-            notes=values.get("notes", ""),
-            parent=parent,
-        )
+            )
+            version, is_new = versions.submit(adapter=adapter, package=package, **words)
         return Response(
             VersionSerializer(selectors.version_with_parts(version)).data,
             status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,

@@ -131,6 +131,22 @@ def strip_top_folder(members: Sequence[Member]) -> list[Member]:
     ]
 
 
+def guarded(
+    members: Sequence[Member], *, limits: PackageLimits, required: Iterable[str]
+) -> list[Member]:
+    """The members as a package has them, without the one folder that holds everything.
+
+    Raises:
+        PackageInvalid: with every fault that there is.
+    """
+    faults = plan_package(members, limits=limits)
+    stripped = strip_top_folder(members)
+    faults = faults or plan_package(stripped, limits=limits, required=required)
+    if faults:
+        raise PackageInvalid(faults)
+    return stripped
+
+
 def folder_members(root: Path, *, maximum: int = 10_000) -> list[Member]:
     """The files under ``root`` in order of path; links are listed and never followed.
 

@@ -3,6 +3,7 @@
 from .adapters import Adapter, Alias, AliasMove, SafetyClass
 from .base_models import BaseModel
 from .blobs import Blob
+from .uploads import Upload
 from .versions import Label, Version, VersionFile
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Blob",
     "Label",
     "SafetyClass",
+    "Upload",
     "Version",
     "VersionFile",
 ]

@@ -37,10 +37,22 @@ def open(blob: Blob) -> "File[bytes]":
     try:
         return storage.open_key(blob.key)
     except FileNotFoundError as error:
-        raise BlobNotFound(
-            f"The store has no bytes for {blob.sha256}.",
-            fix="Restore the blob store from its backup; uploading the same file again heals it.",
-        ) from error
+        raise _lost(blob) from error
+
+
+def is_stored(blob: Blob) -> bool:
+    """Whether the store has as many bytes as the row says; nothing is read."""
+    return storage.has(blob.key, size_bytes=blob.size_bytes)
+
+
+def require_stored(blob: Blob) -> None:
+    """Say that the bytes are lost where they are, so that a client sends them again.
+
+    Raises:
+        BlobNotFound: the store has none, or not as many.
+    """
+    if not is_stored(blob):
+        raise _lost(blob)
 
 
 def verify(blob: Blob) -> None:
@@ -67,4 +79,11 @@ def sweep_incoming(*, older_than_seconds: float = 24 * 3600) -> int:
     """Delete what killed uploads left beside the store; returns how many files went."""
     return storage.sweep_incoming(
         older_than_seconds=older_than_seconds, now_seconds=clock.now().timestamp()
+    )
+
+
+def _lost(blob: Blob) -> BlobNotFound:
+    return BlobNotFound(
+        f"The store has no bytes for {blob.sha256}.",
+        fix="Restore the blob store from its backup; uploading the same file again heals it.",
     )

@@ -1,6 +1,7 @@
 """Submits versions: bytes to blobs, a manifest, a gapless number."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from django.conf import settings
@@ -10,14 +11,15 @@ from django.db.models import Max
 from config.accounts.models import User
 from config.core.actors import Actor
 from config.core.events import publish
+from config.core.failpoints import failpoint
 from registry.domain.manifests import Manifest, manifest_of
 from registry.domain.packages import CONFIG_FILE, PackageInvalid, PackageLimits
 from registry.domain.refs import RESERVED_NAMES, VERSION_NAME, is_digest_like
 from registry.errors import VersionNameRefused, VersionNameTaken
 from registry.events import VersionRefused, VersionSubmitted
 from registry.models import Adapter, Alias, Blob, Version, VersionFile
-from registry.services import blobs, labels, package_facts
-from registry.sources.base import OpenPackage, PackageSource
+from registry.services import blobs, known_files, labels, package_facts, uploads
+from registry.sources.base import PackageSource
 
 
 def package_limits() -> PackageLimits:
@@ -41,26 +43,81 @@ def submit(
     """Store a package as the adapter's next version; returns it and whether it is new.
 
     The same manifest again returns the version that is there, unchanged. Without a name the
-    version is called ``v<number>``.
+    version is called ``v<number>``, or by the next such name that is free.
 
     Raises:
         PackageInvalid: a fault of the container; nothing became visible, the attempt is audited.
         VersionNameRefused, VersionNameTaken: the name is malformed, or another version's.
         LabelInvalid: the label is not complete.
     """
+    return _submit(
+        lambda: _store_package(package),
+        adapter=adapter,
+        user=user,
+        actor=actor,
+        version_name=version_name,
+        label=label,
+        notes=notes,
+        parent=parent,
+    )
+
+
+def submit_manifest(
+    *,
+    adapter: Adapter,
+    files: Sequence[tuple[str, str]],
+    user: User,
+    actor: Actor,
+    version_name: str = "",
+    label: Mapping[str, Any] | None = None,
+    notes: str = "",
+    parent: Version | None = None,
+) -> tuple[Version, bool]:
+    """As ``submit``, from (path, sha256) of bytes that are stored already; none is transferred.
+
+    What the caller uploaded in chunks for this version counts no more against his quota.
+
+    Raises:
+        PackageInvalid: also where no bytes are stored under a digest.
+    """
+    made = _submit(
+        lambda: known_files.resolve(files, limits=package_limits(), required=(CONFIG_FILE,)),
+        adapter=adapter,
+        user=user,
+        actor=actor,
+        version_name=version_name,
+        label=label,
+        notes=notes,
+        parent=parent,
+    )
+    uploads.release(owner=user, sha256s=(sha256 for _, sha256 in files))
+    return made
+
+
+def _submit(
+    resolve: Callable[[], dict[str, Blob]],
+    *,
+    adapter: Adapter,
+    user: User,
+    actor: Actor,
+    version_name: str,
+    label: Mapping[str, Any] | None,
+    notes: str,
+    parent: Version | None,
+) -> tuple[Version, bool]:
     clean_label = labels.clean(label) if label is not None else None
     _check_name(version_name)
     try:
-        with package.open(limits=package_limits(), required=(CONFIG_FILE,)) as opened:
-            files = _store_files(opened)
+        files = resolve()
     except PackageInvalid as error:
         _audit_refusal(adapter, error, actor)
         raise
+    failpoint("upload.blobs_stored")
     manifest = manifest_of((path, blob.sha256, blob.size_bytes) for path, blob in files.items())
     facts = package_facts.read(files)
     try:
         with transaction.atomic():
-            return _write(
+            written = _write(
                 adapter=adapter,
                 files=files,
                 manifest=manifest,
@@ -72,6 +129,8 @@ def submit(
                 user=user,
                 actor=actor,
             )
+            failpoint("upload.version_recorded")
+            return written
     except IntegrityError as error:
         raise VersionNameTaken(
             f"{adapter.ref} got a version of this name at this moment.",
@@ -79,8 +138,9 @@ def submit(
         ) from error
 
 
-def _store_files(package: OpenPackage) -> dict[str, Blob]:
-    return {member.path: blobs.store_pieces(package.pieces(member)) for member in package.members}
+def _store_package(package: PackageSource) -> dict[str, Blob]:
+    with package.open(limits=package_limits(), required=(CONFIG_FILE,)) as opened:
+        return {member.path: blobs.store_pieces(opened.pieces(member)) for member in opened.members}
 
 
 def _audit_refusal(adapter: Adapter, error: PackageInvalid, actor: Actor) -> None:
@@ -132,7 +192,7 @@ def _write(
         return existing, False
     highest = Version.objects.filter(adapter=adapter).aggregate(highest=Max("number"))["highest"]
     number = (highest or 0) + 1
-    name = version_name or f"v{number}"
+    name = version_name or _free_name(adapter, number)
     _refuse_taken(adapter, name)
     if parent is not None and parent.adapter_id != adapter.pk:
         raise VersionNameRefused(
@@ -172,6 +232,16 @@ def _write(
     if label is not None:
         labels.change(version=version, user=user, actor=actor, **label)
     return version, True
+
+
+def _free_name(adapter: Adapter, number: int) -> str:
+    """``v<number>``, or the next such name that no version and no alias of the adapter has.
+
+    Asked under the adapter's lock, so that two uploads without a name get one each.
+    """
+    taken = set(Version.objects.filter(adapter=adapter).values_list("version_name", flat=True))
+    taken |= set(Alias.objects.filter(adapter=adapter).values_list("name", flat=True))
+    return next(name for name in (f"v{n}" for n in count(number)) if name not in taken)
 
 
 def _refuse_taken(adapter: Adapter, name: str) -> None:

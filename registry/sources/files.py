@@ -13,9 +13,8 @@ from registry.domain.packages import (
     PackageInvalid,
     PackageLimits,
     folder_members,
-    plan_package,
+    guarded,
     printable,
-    strip_top_folder,
 )
 
 PIECE_BYTES = 1 << 20
@@ -41,11 +40,7 @@ class OpenFiles:
         limits: PackageLimits,
         required: Iterable[str],
     ) -> None:
-        faults = plan_package(members, limits=limits)
-        self.members: Sequence[Member] = strip_top_folder(members)
-        faults = faults or plan_package(self.members, limits=limits, required=required)
-        if faults:
-            raise PackageInvalid(faults)
+        self.members: Sequence[Member] = guarded(members, limits=limits, required=required)
         self._opener = opener
 
     def pieces(self, member: Member) -> Iterator[bytes]:
