@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -19,8 +20,9 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 
 from compliance.selectors.permissions import epoch
 from compliance.services import checkpoints, permissions, sealing, stops
+from config.core import clock
 from serving.models import Node
-from serving.services import nodes, rollbacks
+from serving.services import alerting, heartbeats, nodes, rollbacks
 
 log = structlog.get_logger(__name__)
 LOCK_KEY = 0x464D_4C02
@@ -30,6 +32,8 @@ RENEW_SECONDS = 1.0
 OBSERVE_SECONDS = 1.0
 STOPS_SECONDS = 0.25
 FALLBACK_SECONDS = 0.5
+ALERTS_SECONDS = 5.0
+HEARTBEAT_SECONDS = 1.0
 LEADER_SECONDS = 1.0
 NODES_AT_ONCE = 5
 JOIN_SECONDS = 1.5
@@ -102,7 +106,11 @@ class Control:
             Duty("nodes", OBSERVE_SECONDS, self._nodes.tend),
             Duty("stops", STOPS_SECONDS, self._nodes.tell_stops),
             Duty("fallbacks", FALLBACK_SECONDS, rollbacks.obey_stops),
+            Duty("alerts", ALERTS_SECONDS, alerting.Watch().look),
+            Duty("heartbeat", HEARTBEAT_SECONDS, self._beat),
         )
+        # Duty → when its last round ended that did not fail; each thread writes its own entry.
+        self._done_at: dict[str, datetime] = {}
 
     def run(self) -> None:
         """Wait to be the leader, then do the duties until told to stop."""
@@ -143,12 +151,16 @@ class Control:
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
+    def _beat(self) -> None:
+        heartbeats.beat(name=heartbeats.CONTROL, duties=dict(self._done_at))
+
     def _do(self, duty: Duty, leaving: threading.Event) -> None:
         while not (leaving.is_set() or self._ending.is_set()):
             started = time.monotonic()
             try:
                 close_old_connections()
                 duty.act()
+                self._done_at[duty.name] = clock.now()
             except Exception:
                 log.exception("control.round_failed", task=duty.name)
             finally:

@@ -1,0 +1,20 @@
+"""Signs of life of processes that have the database."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from config.core import clock
+from serving.models import Heartbeat
+
+CONTROL = "control"
+
+
+def beat(*, name: str, duties: Mapping[str, datetime]) -> None:
+    """Write that the process lives, and when each of its duties last ended well."""
+    Heartbeat.objects.update_or_create(
+        name=name,
+        defaults={
+            "at": clock.now(),
+            "duties": {duty: clock.isoformat(at) for duty, at in duties.items()},
+        },
+    )
