@@ -38,14 +38,18 @@ def database_away() -> Iterator[None]:
         dbname="postgres",
         autocommit=True,
     ) as admin:
-        admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
-        admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
-        )
         try:
+            admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
             yield
         finally:
             admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+            # The pool of this process holds connections that were ended, and waits longer and
+            # longer before it tries again; the next test must meet neither.
+            connections.close_all()
+            connection.close_pool()
 
 
 def test_no_answer_starts_2_seconds_after_a_stop_M81(world: Any, serve: Serve) -> None:
