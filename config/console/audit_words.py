@@ -18,11 +18,14 @@ ACTS: Mapping[str, str] = {
     "base_model.registered": "registered a base model",
     "check_run.finished": "finished checks",
     "check_run.opened": "asked for checks",
+    "check_run.taken_over": "gave checks to another worker",
     "deployment.created": "opened a deployment",
     "evaluation.failed": "gave an evaluation up",
     "evaluation.recorded": "recorded an evaluation",
     "evaluation.refused": "was not allowed to evaluate",
     "evaluation.requested": "requested an evaluation",
+    "evaluation.taken_over": "gave an evaluation to another worker",
+    "evaluation.texts_read": "read the texts of an evaluation",
     "evaluation_set.locked": "locked an evaluation set",
     "label.changed": "changed a label",
     "node.booted": "saw a node start anew",
@@ -69,6 +72,8 @@ ACTS: Mapping[str, str] = {
 PAGES: Mapping[str, str] = {
     "adapter": "admin:adapter",
     "approval_request": "admin:sign",
+    "deployment": "admin:deployment",
+    "evaluation_run": "admin:evaluation",
     "rollout": "admin:rollout",
     "version": "admin:version",
 }

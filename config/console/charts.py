@@ -71,6 +71,37 @@ def _bar(kind: str, left: str, width: str, top: float, height: float) -> SafeStr
     )
 
 
+def latency(p50_ms: Sequence[int | None], p95_ms: Sequence[int | None], most_ms: int) -> SafeString:
+    """Two lines over the hours from 0 to ``most_ms``; an hour without answers is a gap."""
+    return format_html(
+        '<svg class="fm-latency" viewBox="0 0 100 100" preserveAspectRatio="none" '
+        'aria-hidden="true" focusable="false">'
+        '<line class="fm-mid" x1="0" x2="100" y1="50" y2="50"/>{}{}</svg>',
+        _runs(p95_ms, most_ms, "fm-p95"),
+        _runs(p50_ms, most_ms, "fm-p50"),
+    )
+
+
+def _runs(values: Sequence[int | None], most: int, kind: str) -> SafeString:
+    """A line for each run of neighbouring values; one alone is a short dash."""
+    step = WIDTH / max(1, len(values))
+    runs: list[list[tuple[float, float]]] = [[]]
+    for index, value in enumerate(values):
+        if value is None:
+            runs.append([])
+            continue
+        runs[-1].append(((index + 0.5) * step, HEIGHT - (HEIGHT - 4) * value / max(1, most)))
+    lines = []
+    for run in runs:
+        points = run
+        if len(run) == 1:
+            ((x, y),) = run
+            points = [(x - 0.3 * step, y), (x + 0.3 * step, y)]
+        if points:
+            lines.append((kind, " ".join(f"{x:.2f},{y:.2f}" for x, y in points)))
+    return format_html_join("", '<polyline class="{}" points="{}"/>', lines)
+
+
 def share_bar(parts: Sequence[tuple[float, str]]) -> SafeString:
     """One bar from 0 to 100 % made of (share, class) parts from the left."""
     left, pieces = 0.0, []

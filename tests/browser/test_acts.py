@@ -163,7 +163,7 @@ def test_stop_everywhere_says_what_it_touches(house: House, desk: Callable[..., 
     page = seat.page
     seat.open(f"/console/versions/{house.v4.uuid}/")
     page.click("summary:has-text('Stop everywhere')")
-    assert "0 nodes, 0 deployments, 0 answers under way" in page.inner_text("main")
+    assert "0 nodes, 0 deployments, 0 requests in flight" in page.inner_text("main")
     page.fill("#reason", "It breaks the agreed form.")
     page.click("button:has-text('Stop everywhere')")
     page.wait_for_selector("text=Two people can release it.")

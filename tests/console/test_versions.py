@@ -95,7 +95,7 @@ def test_one_person_stops_and_two_release(world, as_user):
     console.replica(node, version)
     operator, reviewer = as_user(world.operator), as_user(world.reviewer)
     shown = _text(operator.get(path))
-    assert "1 node, 0 deployments, 3 answers under way" in shown
+    assert "1 node, 0 deployments, 3 requests in flight" in shown
     assert operator.post(path, {"act": "stop", "reason": " "}).status_code == 400
     assert operator.post(path, {"act": "stop", "reason": "odd answers"}).status_code == 302
     assert "Stopped everywhere." in _text(operator.get(path))

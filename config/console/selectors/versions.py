@@ -1,6 +1,6 @@
 """Everything that the page of one version shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,12 +23,12 @@ from compliance.selectors import (
     verify_signatures,
 )
 from compliance.states import Purpose, RunState
-from config.console import words
 from config.console.selectors import results
+from config.console.selectors.reach import Reach, reach_of
 from config.console.verdicts import Facts, Verdict, verdict
 from registry.models import Label, Version
 from registry.selectors import current_label, files_of, live_version
-from serving.models import Deployment, Node, Replica, Rollout
+from serving.models import Deployment, Replica, Rollout
 from serving.states import OPEN_ROLLOUT_STATES
 
 
@@ -47,25 +47,6 @@ class FindingLine:
     object: str
     who: str = ""
     link: str = ""
-
-
-@dataclass(frozen=True)
-class Reach:
-    """What a stop of this digest would touch."""
-
-    nodes: int
-    deployments: Sequence[str]
-    in_flight: int
-
-    @property
-    def words(self) -> str:
-        """``2 nodes, 1 deployment (triage), 41 answers under way``."""
-        names = f" ({', '.join(self.deployments)})" if self.deployments else ""
-        return (
-            f"{words.counted(self.nodes, 'node')}, "
-            f"{words.counted(len(self.deployments), 'deployment')}{names}, "
-            f"{words.counted(self.in_flight, 'answer')} under way"
-        )
 
 
 @dataclass
@@ -219,7 +200,7 @@ def version_page(version: Version) -> VersionPage:
         ),
         deployments=deployments,
         replicas=replicas,
-        reach=_reach(version, deployments, rollouts, replicas),
+        reach=reach_of(version.digest),
     )
     page.verdict = verdict(_facts(page))
     if live:
@@ -294,29 +275,6 @@ def _due(request: ApprovalRequest | None, signatures: list[VerifiedSignature]) -
         return ""
     left = request.required_meanings[len(signatures) :]
     return str(left[0]) if left else ""
-
-
-def _reach(
-    version: Version,
-    deployments: Sequence[Deployment],
-    rollouts: Sequence[Rollout],
-    replicas: Sequence[Replica],
-) -> Reach:
-    names = {
-        row.public_name
-        for row in deployments
-        if row.stable_revision and row.stable_revision.digest == version.digest
-    } | {row.deployment.public_name for row in rollouts if row.state in OPEN_ROLLOUT_STATES}
-    nodes = [row.node for row in replicas if row.state in {"loading", "ready", "unloading"}]
-    return Reach(len(nodes), sorted(names), sum(_in_flight(node, version) for node in nodes))
-
-
-def _in_flight(node: Node, version: Version) -> int:
-    return sum(
-        int(row.get("refs") or 0)
-        for row in node.status.get("loaded", [])
-        if isinstance(row, dict) and row.get("digest") == version.digest
-    )
 
 
 def _facts(page: VersionPage) -> Facts:

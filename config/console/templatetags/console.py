@@ -237,6 +237,23 @@ def evidence_chart(curve: Any) -> SafeString:
     return charts.corridor(curve)
 
 
+@register.simple_tag
+def latency_chart(traffic: Any) -> SafeString:
+    """How long answers took, by hour; the table beside it has the numbers."""
+    hours = traffic.hours
+    return charts.latency(
+        [hour.p50_ms for hour in hours], [hour.p95_ms for hour in hours], traffic.most_ms
+    )
+
+
+@register.filter
+def milliseconds(value: Any) -> str:
+    """``840 ms``, ``1.9 s``."""
+    if value is None:
+        return "–"
+    return f"{int(value):,} ms" if int(value) < 1000 else f"{int(value) / 1000:.1f} s"
+
+
 @register.filter
 def stylesheets(names: str) -> list[str]:
     """The paths of several of our stylesheets."""
