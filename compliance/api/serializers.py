@@ -15,6 +15,7 @@ from compliance.models import (
     Stop,
 )
 from compliance.selectors import parse_body
+from config.core.fields import JsonField
 
 
 class FindingSerializer(serializers.ModelSerializer[Finding]):
@@ -145,12 +146,12 @@ class EvaluationSetRequestSerializer(serializers.Serializer[Any]):
     )
     name = serializers.SlugField(max_length=100)
     version_name = serializers.CharField(max_length=40, default="1")
-    prompt_template = serializers.JSONField(
+    prompt_template = JsonField(
         help_text='Chat messages, of which one holds {text}: [{"role", "content"}]'
     )
     grader = serializers.CharField(max_length=40, default="exact_match")
     max_tokens = serializers.IntegerField(min_value=1, default=16)
-    group_fields = serializers.JSONField(required=False, help_text="A list of attribute names")
+    group_fields = JsonField(required=False, help_text="A list of attribute names")
 
     def validate_prompt_template(self, value: Any) -> Any:
         """A list; the service looks into it."""

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,12 +101,14 @@ def report_on(
     ``smoke`` runs the generation part of TEC-07; it is called only when nothing else blocks.
 
     Raises:
-        PathUnusable: there is neither a folder nor a file at ``path``.
+        PathUnusable: there is neither a folder nor a ZIP archive at ``path``.
     """
     if path.is_dir():
         return _report(FolderSource(path), path, base, policy, engine, smoke)
     if not path.is_file():
         raise PathUnusable(f"{path} is neither a folder nor a ZIP archive")
+    if not _looks_zipped(path):
+        raise PathUnusable(f"{path} is a file, but no ZIP archive; give the adapter's folder")
     with tempfile.TemporaryDirectory(prefix="formulary-package-") as folder:
         place = Path(folder) / "package"
         place.mkdir()
@@ -114,6 +117,15 @@ def report_on(
         except PackageInvalid as refused:
             return _refused(refused, policy, base, engine)
         return _report(FolderSource(place), place, base, policy, engine, smoke)
+
+
+def _looks_zipped(path: Path) -> bool:
+    """Whether the file begins as a ZIP archive does, or has an archive's end record.
+
+    What looks so and can't be read is a finding on a package; anything else is no package.
+    """
+    with path.open("rb") as stream:
+        return stream.read(2) == b"PK" or zipfile.is_zipfile(stream)
 
 
 def _unpack(archive: Path, folder: Path) -> None:

@@ -16,6 +16,7 @@ from config.core.actors import Actor
 from config.core.digests import canonical_json, sha256_hex
 from config.core.events import publish
 from config.core.texts import unstorable
+from registry.domain.refs import VERSION_NAME
 
 MAX_ITEMS = 20_000
 MAX_TEXT_CHARS = 20_000
@@ -67,7 +68,7 @@ def lock(
         SetInvalid: naming each item that is wrong, never what it says.
         SetExists: the name and version are taken by other content.
     """
-    errors = _faults(items, prompt_template, grader, max_tokens, name, version_name)
+    errors = _faults(items, prompt_template, grader, max_tokens, name, version_name, group_fields)
     if errors:
         raise _invalid(errors)
     fields = list(group_fields) or sorted({key for item in items for key in _groups(item)})
@@ -147,15 +148,20 @@ def _faults(
     max_tokens: int,
     name: str,
     version_name: str,
+    group_fields: Sequence[str],
 ) -> list[dict[str, Any]]:
     errors: list[dict[str, Any]] = []
-    if not name or not version_name:
-        errors.append({"field": "name", "message": "and version_name must not be empty"})
+    for field, text in (("name", name), ("version_name", version_name)):
+        if not VERSION_NAME.fullmatch(text):
+            message = "must be 1 to 63 letters, digits and . _ + -, as in name@version_name"
+            errors.append({"field": field, "message": message})
     if grader not in GRADERS:
         known = ", ".join(GRADERS)
         errors.append({"field": "grader", "message": f"is unknown; there is: {known}"})
     if not 1 <= max_tokens <= MAX_TOKENS:
         errors.append({"field": "max_tokens", "message": f"must be 1 to {MAX_TOKENS}"})
+    if why := unstorable(list(group_fields)):
+        errors.append({"field": "group_fields", "message": why})
     if not _is_template(template):
         message = "must be a list of messages with role and content, one of which holds {text}"
         errors.append({"field": "prompt_template", "message": message})

@@ -6,14 +6,11 @@ from typing import Any
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
-from config.core.texts import unstorable
-
 
 class StrictJSONParser(JSONParser):
-    """JSON without NUL characters, lone surrogates or endless nesting.
+    """JSON without endless nesting, which would end the parser instead of the request.
 
-    PostgreSQL stores no NUL, UTF-8 knows no lone surrogate, and a body nested thousands of levels
-    deep would end the parser instead of the request.
+    What the texts in it may hold is judged by ``StrictRequest``, for every kind of body.
     """
 
     def parse(
@@ -25,13 +22,9 @@ class StrictJSONParser(JSONParser):
         """The parsed body.
 
         Raises:
-            ParseError: it is no JSON, too deeply nested, or holds text that can't be stored.
+            ParseError: it is no JSON, or too deeply nested.
         """
         try:
-            body = super().parse(stream, media_type, parser_context)
-            why = unstorable(body)
+            return super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise ParseError("The JSON is nested too deeply.") from error
-        if why:
-            raise ParseError(f"A text in the body {why}.")
-        return body

@@ -68,9 +68,8 @@ def _flatten(detail: Any, where: str = "") -> list[dict[str, str]]:
 
 
 def _title(error: exceptions.APIException) -> str:
-    """The general words of the error's class, unless they are a template."""
-    words = str(error.default_detail)
-    return str(error.default_code).replace("_", " ").capitalize() if "{" in words else words
+    """The kind of problem in words: the same for every such refusal; ``detail`` says the rest."""
+    return str(error.default_code).replace("_", " ").capitalize()
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:

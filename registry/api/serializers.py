@@ -1,12 +1,12 @@
 """Shapes of the registry's API."""
 
-import json
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from config.core.fields import JsonField
 from registry.models import Adapter, Alias, AliasMove, BaseModel, Label, Version
 from registry.models.adapters import SafetyClass
 
@@ -211,19 +211,10 @@ class VersionSerializer(serializers.ModelSerializer[Version]):
 
 
 @extend_schema_field(OpenApiTypes.STR)
-class _JsonText(serializers.Field[Any, str, Any, Any]):
-    """A form field that holds JSON."""
+class _JsonText(JsonField):
+    """A form field that holds JSON; the schema calls it what is sent, a text."""
 
-    def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, str):
-            return data
-        try:
-            return json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise serializers.ValidationError("This is not JSON.") from error
-
-    def to_representation(self, value: Any) -> str:
-        return json.dumps(value)
+    is_text = True
 
 
 class SubmissionSerializer(serializers.Serializer[None]):

@@ -1,10 +1,14 @@
 """Bodies, cursors and addresses that no honest client sends end as refusals, never as a 500."""
 
+import zlib
+
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from config.accounts.roles import Role
 from tests.factories import accounts
+from tests.factories import registry as make
 
 pytestmark = pytest.mark.django_db
 
@@ -61,3 +65,63 @@ def test_a_name_that_only_looks_like_a_uuid_is_not_found(
 
 def test_an_endless_problem_code_is_not_found(client: Client) -> None:
     assert client.get("/docs/problems/" + "a" * 400).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "place"),
+    [
+        ("group_fields", '["age\\u0000"]', "/group_fields: This can't be stored: at /0"),
+        ("group_fields", '["\\ud800"]', "/group_fields: This can't be stored: at /0"),
+        ("prompt_template", "[" * 30_000 + "]" * 30_000, "/prompt_template: This is not JSON"),
+        ("prompt_template", "[" * 300 + "]" * 300, "/prompt_template: This can't be stored"),
+        ("version_name", "1@2", "version_name"),
+        ("version_name", "a/b", "version_name"),
+    ],
+)
+def test_a_hostile_field_of_an_evaluation_set_is_named(
+    client: Client, field: str, value: str, place: str
+) -> None:
+    client.force_login(accounts.user(Role.REVIEWER))
+    items = SimpleUploadedFile("items.jsonl", b'{"text": "a", "expected": "b"}')
+    fields = {
+        "name": "notes",
+        "items": items,
+        "prompt_template": '[{"role": "user", "content": "{text}"}]',
+        field: value,
+    }
+    answer = client.post("/api/v1/evaluation-sets", fields)
+    assert answer.status_code == 400
+    assert place in f"{answer.json()['detail']} {answer.json()['errors']}"
+
+
+def test_half_a_surrogate_in_a_choice_of_a_form_is_refused(
+    client: Client, bearer: dict[str, str]
+) -> None:
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="safety_class"\r\n\r\n+2AA-\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="slug"\r\n\r\na\r\n--x--\r\n'
+    )
+    kind = "multipart/form-data; boundary=x; charset=utf-7"
+    answer = client.post("/api/v1/adapters", body, content_type=kind, headers=bearer)
+    assert answer.status_code == 415
+    assert "UTF-8" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("charset", ["zlib_codec", "hex", "utf-16"])
+def test_bodies_are_utf_8(client: Client, bearer: dict[str, str], charset: str) -> None:
+    kind = f"application/json; charset={charset}"
+    body = zlib.compress(b"{}") if charset == "zlib_codec" else b"{}"
+    answer = client.generic("POST", "/api/v1/adapters", body, kind, headers=bearer)
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("name", ["1@2", "a:b", "a/b", "latest", "a b"])
+def test_a_version_name_that_no_reference_could_name_is_refused(client: Client, name: str) -> None:
+    adapter = make.adapter(owner=accounts.engineer())
+    client.force_login(adapter.owner)
+    package = SimpleUploadedFile("a.zip", make.zip_of(make.package()))
+    answer = client.post(
+        f"/api/v1/adapters/{adapter.ref}/versions", {"archive": package, "version_name": name}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "version-name-refused"

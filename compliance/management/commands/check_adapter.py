@@ -45,6 +45,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        for name, text in (("PATH", options["path"]), ("--base", options["base"])):
+            if not text.strip():
+                # Path("") is the current folder, which nobody means by an empty variable.
+                raise CommandError(f"{name} is empty. Name a folder or a file.", returncode=USAGE)
         try:
             base = _find_base(options["base"])
             smoke = run_smoke if options["smoke"] else None

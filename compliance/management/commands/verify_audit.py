@@ -12,6 +12,12 @@ from compliance.errors import CheckpointUnreadable
 from compliance.selectors.audit import explain
 from compliance.selectors.verification import Report, verify
 
+MAX_SEQUENCE = 2**63 - 1
+
+
+class EntryUnknown(Exception):
+    """The trail has no sealed entry of the number that is to be explained."""
+
 
 class Command(BaseCommand):
     help = __doc__
@@ -25,9 +31,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             report = verify(checkpoint_file=options["checkpoint"])
-            explained = explain(options["explain"]) if options["explain"] else None
-        except CheckpointUnreadable as error:
-            self._unreadable(error.message, is_json=options["is_json"])
+            explained = self._explain(options["explain"])
+        except (CheckpointUnreadable, EntryUnknown) as error:
+            self._unreadable(str(error), is_json=options["is_json"])
         except DatabaseError as error:
             # Its text may name a host, never a row: the verifier's queries carry no data.
             self._unreadable(f"The database can't be read: {error}", is_json=options["is_json"])
@@ -38,6 +44,15 @@ class Command(BaseCommand):
             self._print(report, explained)
         if not report.is_clean:
             sys.exit(1)
+
+    def _explain(self, sequence: int | None) -> list[dict[str, Any]] | None:
+        if sequence is None:
+            return None
+        # A number beyond the column's range names no entry either.
+        found = explain(sequence) if 0 < sequence < MAX_SEQUENCE else []
+        if not any(entry["sequence"] == sequence for entry in found):
+            raise EntryUnknown(f"there is no entry {sequence} in the trail to explain")
+        return found
 
     def _print(self, report: Report, explained: list[dict[str, Any]] | None) -> None:
         for line in report.lines:

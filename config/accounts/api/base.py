@@ -7,6 +7,7 @@ from auditlog.context import auditlog_value
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import exceptions
 from rest_framework.pagination import Cursor, CursorPagination
@@ -21,6 +22,7 @@ from config.accounts.models import User
 from config.core.actors import Actor
 from config.core.errors import DomainError, ErrorKind
 from config.core.events import publish
+from config.core.requests import StrictRequest
 
 from .serializers import ProblemSerializer
 
@@ -58,6 +60,16 @@ class ApiView(APIView):
         if not isinstance(user, User):
             raise exceptions.NotAuthenticated
         return user
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """The request as the view sees it: its body holds only what can be stored."""
+        return StrictRequest(
+            request,
+            parsers=self.get_parsers(),
+            authenticators=self.get_authenticators(),
+            negotiator=self.get_content_negotiator(),
+            parser_context=self.get_parser_context(request),
+        )
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate and authorise, then tell auditlog who it is.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,9 @@ def test_a_faulty_folder_exits_1_and_says_how_to_mend_it(tmp_path: Path, base: P
         (["{adapter}", "--base", "nothing-of-that-name"], "Give the folder of the base model"),
         (["{home}/none", "--base", "{base}"], "neither a folder nor a ZIP"),
         (["{adapter}", "--base", "{adapter}"], "lacks config.json"),
+        (["", "--base", "{base}"], "PATH is empty"),
+        (["{adapter}", "--base", " "], "--base is empty"),
+        (["{adapter}/adapter_config.json", "--base", "{base}"], "no ZIP archive"),
     ],
 )
 def test_what_can_not_be_checked_exits_2_and_says_why(
@@ -88,6 +92,15 @@ def test_a_base_in_the_products_own_folder_is_found_by_name(tmp_path: Path) -> N
     adapter = write_adapter(tmp_path / "a")
     done = check_adapter(tmp_path, str(adapter), "--base", "tiny-llama", "--json")
     assert done.returncode == 0, done.stderr
+
+
+def test_an_archive_that_is_cut_off_is_a_finding_on_a_package(tmp_path: Path, base: Path) -> None:
+    write_adapter(tmp_path / "a")
+    whole = Path(shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path / "a"))
+    whole.write_bytes(whole.read_bytes()[:-100])
+    done = check_adapter(tmp_path, str(whole), "--base", str(base))
+    assert done.returncode == 1, done.stderr
+    assert "SEC-01" in done.stdout
 
 
 @pytest.mark.django_db

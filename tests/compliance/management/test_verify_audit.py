@@ -107,6 +107,13 @@ def test_a_database_without_tables_is_2() -> None:
     assert "could not be read" in out
 
 
+@pytest.mark.parametrize("number", ["0", "-3", "5", str(2**70)])
+def test_an_entry_that_is_not_there_can_not_be_explained(number: str) -> None:
+    code, out = _run(f"--explain={number}")
+    assert code == 2
+    assert f"there is no entry {number}" in out
+
+
 def test_explain_shows_the_entry_its_neighbours_and_both_hashes() -> None:
     _as_owner(
         "UPDATE compliance_auditevent SET body = replace(body, 'thing', 'thong') WHERE sequence = 2"

@@ -141,3 +141,27 @@ def test_two_equal_uploads_at_one_moment_leave_one_version_and_no_gap_M10() -> N
     assert len(results) == 6
     assert sum(is_new for _, is_new in results) == 3
     assert sorted(Version.objects.values_list("number", flat=True)) == [1, 2, 3]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_uploads_without_a_name_take_the_next_free_one_also_two_at_once() -> None:
+    adapter = make.adapter()
+    first, _ = _submit(adapter, make.package(seed=21), version_name="v2")
+    aliases.move(adapter=adapter, name="v3", to=first, expected=None, actor=SYSTEM)
+    packages = [make.package(seed=seed) for seed in (22, 23)]
+    start = threading.Barrier(len(packages))
+
+    def work(files: dict[str, bytes]) -> None:
+        try:
+            start.wait(timeout=30)
+            _submit(adapter, files)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(files,)) for files in packages]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    names = Version.objects.order_by("number").values_list("number", "version_name")
+    assert list(names) == [(1, "v2"), (2, "v4"), (3, "v5")]
