@@ -2,9 +2,17 @@
 
 import os
 import signal
+from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import (
+    after_task_publish,
+    beat_init,
+    heartbeat_sent,
+    setup_logging,
+    worker_process_init,
+)
+from django.conf import settings
 
 from config.stack.processes import die_with_parent
 
@@ -34,12 +42,40 @@ def _die_with_worker(**_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@heartbeat_sent.connect
+def _worker_lives(sender: Any, **_: object) -> None:
+    """Each two seconds, from the worker's own process: which queues it takes tasks from."""
+    _sign(str(sender.eventer.hostname), list(app.amqp.queues.consume_from))
+
+
+@beat_init.connect
+def _watch_beat(**_: object) -> None:
+    """Beat lives while it sends; in other processes this signal is not listened to."""
+    after_task_publish.connect(_beat_lives, weak=False)
+
+
+def _beat_lives(**_: object) -> None:
+    _sign("beat", [])
+
+
+def _sign(name: str, queues: list[str]) -> None:
+    from config.core import broker
+
+    if broker.is_configured():
+        try:
+            broker.sign(name, queues=queues)
+        except broker.BrokerAway:
+            return  # its silence tells
+
+
 # Everything here is a sweep: it finds unfinished rows in the database and nudges them again, so a
 # lost message or a killed worker costs seconds. Leases and sealing don't depend on the broker:
 # they run in `manage.py run_control`.
+SWEEP_SECONDS = settings.SWEEP_SECONDS
 app.conf.beat_schedule = {
-    "sweep-check-runs": {"task": "compliance.tasks.sweep_check_runs", "schedule": 5.0},
-    "sweep-evaluations": {"task": "serving.tasks.sweep_evaluations", "schedule": 5.0},
+    "purge-queues": {"task": "serving.tasks.purge_queues", "schedule": 60.0},
+    "sweep-check-runs": {"task": "compliance.tasks.sweep_check_runs", "schedule": SWEEP_SECONDS},
+    "sweep-evaluations": {"task": "serving.tasks.sweep_evaluations", "schedule": SWEEP_SECONDS},
     "sweep-rollouts": {"task": "serving.tasks.sweep_rollouts", "schedule": 1.0},
     "reconcile-nodes": {"task": "serving.tasks.reconcile_nodes", "schedule": 2.0},
     "sweep-uploads": {"task": "registry.tasks.sweep_uploads", "schedule": 600.0},

@@ -1,6 +1,7 @@
 """Settings: typed reads of the environment; a wrong value fails at start and names itself."""
 
 import os
+import re
 import secrets
 import warnings
 from pathlib import Path
@@ -88,6 +89,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.core.middleware.RequestIdMiddleware",
+    "serving.api.open_paths.OpenPaths",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -190,6 +192,17 @@ SESSION_COOKIE_SECURE = env.bool("SESSION_COOKIE_SECURE", default=IS_PRODUCTION)
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=IS_PRODUCTION)
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31536000 if IS_PRODUCTION else 0)
+# The header in which a TLS proxy says that the request came over HTTPS; it must always set it.
+_proxy_header = env.str("SECURE_PROXY_SSL_HEADER", default="")
+if _proxy_header and not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,62}", _proxy_header):
+    raise environ.ImproperlyConfigured(
+        f"SECURE_PROXY_SSL_HEADER is {_proxy_header!r}: the name of a header, X-Forwarded-Proto say"
+    )
+SECURE_PROXY_SSL_HEADER = (
+    (f"HTTP_{_proxy_header.upper().replace('-', '_')}", "https") if _proxy_header else None
+)
+# What Prometheus sends as its bearer token; without it /metrics tells nothing.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 API_TOKEN_MAX_DAYS = 90
 
@@ -258,8 +271,18 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 1000
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = None
 
+# Work whose worker has been silent for so long is taken over; workers beat each second.
+WORK_TAKE_OVER_SECONDS = env.float("WORK_TAKE_OVER_SECONDS", default=10.0)
+if WORK_TAKE_OVER_SECONDS < 3:
+    raise environ.ImproperlyConfigured(
+        "WORK_TAKE_OVER_SECONDS is below 3: workers beat each second"
+    )
+# How often beat looks for checks and evaluations that nobody works on.
+SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=5.0)
 LEASE_TTL_SECONDS = env.int("LEASE_TTL_SECONDS", default=60)
 LEASE_RENEW_SECONDS = env.int("LEASE_RENEW_SECONDS", default=20)
+# The tree head of the audit trail is signed so often while the trail grows.
+CHECKPOINT_SECONDS = env.float("CHECKPOINT_SECONDS", default=60.0)
 # Checkpoints of the audit trail go here, beside and not into the database.
 CHECKPOINT_FOLDER = Path(env.str("CHECKPOINT_FOLDER", default="") or FORMULARY_HOME / "checkpoints")
 

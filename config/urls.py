@@ -4,7 +4,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from config.console.sites import console
-from config.core import problems
+from config.core import problems, runbooks
+from serving.api import open_paths
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/console/")),
@@ -13,6 +14,10 @@ urlpatterns = [
     path("api/v1/", include("config.api_urls")),
     path("console/", console.urls),
     path("docs/problems/<slug:code>", problems.page),
+    path("docs/runbooks/<slug:name>", runbooks.page),
+    path("health", open_paths.health),
+    path("health/live", open_paths.live),
+    path("metrics", open_paths.metrics),
 ]
 handler403 = "config.core.problems.forbidden"
 handler404 = "config.core.problems.not_found"

@@ -33,6 +33,22 @@ def check_production(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
         add(7, "There is no broker.", "Set REDIS_URL.")
     if os.environ.get("FORMULARY_FAILPOINTS"):
         add(8, "FORMULARY_FAILPOINTS is set.", "Remove it: who writes there could hold a stop up.")
+    if settings.SECURE_PROXY_SSL_HEADER and settings.TRUSTED_PROXY_COUNT < 1:
+        add(
+            8,
+            "SECURE_PROXY_SSL_HEADER is believed, and no proxy is said to stand in front.",
+            "Set TRUSTED_PROXY_COUNT=1 where the proxy sets the header on every request; "
+            "without a proxy remove SECURE_PROXY_SSL_HEADER: anybody can send it.",
+        )
+    if settings.TRUSTED_PROXY_COUNT and not settings.SECURE_PROXY_SSL_HEADER:
+        wrong.append(
+            checks.Warning(
+                "A proxy stands in front, and nothing tells whether its client came over HTTPS: "
+                "with SECURE_SSL_REDIRECT every page would be redirected for ever.",
+                hint="Set SECURE_PROXY_SSL_HEADER=X-Forwarded-Proto if the proxy always sets it.",
+                id="formulary.W002",
+            )
+        )
     if not settings.CHECKPOINT_FOLDER.is_absolute() or (
         settings.FORMULARY_HOME in settings.CHECKPOINT_FOLDER.parents
     ):

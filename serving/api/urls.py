@@ -2,9 +2,11 @@
 
 from django.urls import path
 
-from . import deployments, nodes, rollouts, work
+from . import deployments, health, nodes, rollouts, work
 
 urlpatterns = [
+    path("health", health.Health.as_view()),
+    path("alerts", health.AlertList.as_view()),
     path("nodes", nodes.NodeList.as_view()),
     path("nodes/<slug:name>", nodes.NodeDetail.as_view()),
     path("nodes/<slug:name>/disable", nodes.NodeSwitch.as_view(is_enabled=False)),
@@ -25,5 +27,6 @@ urlpatterns = [
     path("rollouts/<uuid:uuid>/evidence", rollouts.RolloutEvidence.as_view()),
     path("rollouts/<uuid:uuid>/pause", rollouts.RolloutPause.as_view()),
     path("rollouts/<uuid:uuid>/resume", rollouts.RolloutResume.as_view()),
+    path("rollouts/<uuid:uuid>/promote", rollouts.RolloutPromote.as_view()),
     path("rollouts/<uuid:uuid>/abort", rollouts.RolloutAbort.as_view()),
 ]

@@ -286,7 +286,18 @@ RULES: tuple[Rule, ...] = (
         runbook="stuck-rollout",
     ),
 )
-BY_NAME: Mapping[str, Rule] = {rule.name: rule for rule in RULES}
+# Told by whoever reads: the control loop can't notice its own absence.
+CONTROL_SILENT = timedelta(seconds=15)
+CONTROL_AWAY = Rule(
+    name="control_away",
+    title="The control process does not run",
+    severity=_CRITICAL,
+    judge=lambda _: iter(()),
+    fix="Start it again before the leases end.",
+    who=_OPERATOR,
+    runbook="control-down",
+)
+BY_NAME: Mapping[str, Rule] = {rule.name: rule for rule in (*RULES, CONTROL_AWAY)}
 
 
 def judged(facts: Facts) -> dict[tuple[str, str], Notice]:

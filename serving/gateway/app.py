@@ -27,6 +27,7 @@ from serving.gateway.delivery import Delivery
 from serving.gateway.feedback import FeedbackEndpoint
 from serving.gateway.gateway import Gateway
 from serving.gateway.hosts import AllowedHosts
+from serving.metrics.answers import ANSWERS
 
 log = structlog.get_logger(__name__)
 
@@ -171,6 +172,7 @@ class _Answers:
 
 async def _on_domain_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, DomainError)
+    ANSWERS.refused(error.code)
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
@@ -197,6 +199,7 @@ async def _on_http_error(_: Request, error: Exception) -> Response:
 
 async def _on_defect(_: Request, error: Exception) -> Response:
     log.error("gateway.defect", exc_info=error)
+    ANSWERS.refused("internal")
     body = error_body(
         message="Something failed here. This is our fault; it is safe to try again.",
         kind="server_error",

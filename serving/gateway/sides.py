@@ -9,6 +9,7 @@ from serving.domain.answer_ids import AnswerId
 from serving.domain.openai_answers import AnswerHead
 from serving.domain.routing import DeploymentRoute, Target
 from serving.gateway.attempts import Attempt
+from serving.metrics.answers import ANSWERS
 from serving.services.answers import AnswerRow, answer_mac
 from serving.states import Arm, FailureKind
 
@@ -72,7 +73,7 @@ class Side:
         is_evidence: bool = True,
     ) -> AnswerRow:
         """The answer's row; one that its caller gave up on is no evidence for its version."""
-        return AnswerRow(
+        row = AnswerRow(
             answer_id=self.answer_id,
             deployment_pk=self.route.pk,
             rollout_pk=(self.rollout_pk or None) if is_evidence else None,
@@ -91,3 +92,6 @@ class Side:
             duration_ms=self.attempt.duration_ms,
             at=self.at,
         )
+        # Each row that is made is written, so here every answer is counted once.
+        ANSWERS.answered(row, public_name=self.route.public_name)
+        return row

@@ -1,0 +1,104 @@
+"""What monitors ask, in front of everything that needs a host name, TLS, a session or a database.
+
+A probe inside a container asks http://127.0.0.1 and can't follow a redirect to HTTPS; and health
+must be told while the database hangs, where nobody can be authenticated.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from config.core.problems import problem, respond
+from serving.gateway.gateway import SCOPE_KEY, Gateway
+from serving.health import answers, measuring
+from serving.health.measuring import Measured
+from serving.metrics.exposition import CONTENT_TYPE, exposition
+
+
+def measured_for(request: HttpRequest) -> Measured:
+    """All parts, with what this process's own gateway knows."""
+    gateway = getattr(request, "scope", {}).get(SCOPE_KEY)
+    is_away = isinstance(gateway, Gateway) and gateway.snapshots.is_control_away
+    return measuring.measure(is_control_away=is_away)
+
+
+@require_safe
+def live(request: HttpRequest) -> HttpResponse:
+    """This process answers; nothing else is asked."""
+    return _unstored(JsonResponse({"status": "ok"}))
+
+
+@require_safe
+def health(request: HttpRequest) -> HttpResponse:
+    """State by part, for everybody; 503 when nothing can be done."""
+    measured = measured_for(request)
+    body = answers.short(measured)
+    return _unstored(JsonResponse(body, status=answers.status_code(measured)))
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus's text, to who has METRICS_TOKEN."""
+    if not settings.METRICS_TOKEN:
+        return respond(
+            request,
+            problem(
+                status=404,
+                code="not-found",
+                title="Not found",
+                detail="Metrics are not told here.",
+                fix="Set METRICS_TOKEN and give it to Prometheus.",
+            ),
+        )
+    expected = f"Bearer {settings.METRICS_TOKEN}".encode()
+    given = request.headers.get("Authorization", "").encode(errors="replace")
+    if not hmac.compare_digest(given, expected):
+        refused = respond(
+            request,
+            problem(
+                status=401,
+                code="not-authenticated",
+                title="Not authenticated",
+                detail="The Authorization header does not hold METRICS_TOKEN.",
+                fix="Send Authorization: Bearer <METRICS_TOKEN>.",
+            ),
+        )
+        refused["WWW-Authenticate"] = "Bearer"
+        return refused
+    return _unstored(HttpResponse(exposition(measured_for(request)), content_type=CONTENT_TYPE))
+
+
+def _unstored(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+VIEWS: Mapping[str, Callable[[HttpRequest], HttpResponse]] = {
+    "/health": health,
+    "/health/live": live,
+    "/metrics": metrics,
+}
+FULL_HEALTH = "/api/v1/health"
+
+
+class OpenPaths:
+    """Middleware: answers monitors, and health's full question where the database is away."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Handle one request."""
+        view = VIEWS.get(request.path)
+        if view is not None:
+            return view(request)
+        if request.path == FULL_HEALTH and request.method in {"GET", "HEAD"}:
+            measured = measured_for(request)
+            if measured.database is None:
+                # Nobody can be authenticated: states are told, names and reasons are not.
+                body = answers.full(measured, is_trusted=False)
+                return _unstored(JsonResponse(body, status=answers.status_code(measured)))
+        return self._get_response(request)

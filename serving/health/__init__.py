@@ -1,0 +1,1 @@
+"""Measures the parts of the house, in bounded time."""
