@@ -101,7 +101,7 @@ def replaced_of(version: Version, *, with_evaluations: bool) -> ReplacedSection 
     return {
         "version": live.runtime_name,
         "evaluations": [evaluation_of(run) for run in runs],
-        "updates": [] if with_evaluations else _updates_of(live),
+        "updates": [] if with_evaluations else updates_of(live),
     }
 
 
@@ -152,7 +152,7 @@ def _identity(version: Version, runs: Iterable[EvaluationRun]) -> IdentitySectio
     }
 
 
-def _updates_of(version: Version) -> list[UpdateFacts]:
+def updates_of(version: Version) -> list[UpdateFacts]:
     """The updates that the last package checks of a version measured, with their scales."""
     run = (
         CheckRun.objects.filter(version=version, kind=CheckRun.Kind.PACKAGE, state=RunState.DONE)

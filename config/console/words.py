@@ -135,6 +135,15 @@ FAILURE: Mapping[str, str] = {
     "stopped": "were cut by a stop",
 }
 
+REPORT_CATEGORY: Mapping[str, str] = {
+    "wrong": "It is wrong",
+    "harmful": "It could harm someone",
+    "invented": "It says what is not in the text",
+    "form": "It has the wrong form",
+    "slow": "It took too long",
+    "other": "Something else",
+}
+
 
 def word(kind: str, state: str) -> Word:
     """The word for a state; an unknown state is shown as it is."""

@@ -127,6 +127,18 @@ def size(number: Any) -> str:
 
 
 @register.filter
+def significant(number: Any) -> str:
+    """A number with three digits that matter."""
+    return f"{float(number):.3g}"
+
+
+@register.filter
+def count(number: Any) -> str:
+    """A whole number with its thousands apart; a dash for none."""
+    return f"{number:,}" if isinstance(number, int) else "–"
+
+
+@register.filter
 def meaning(value: str) -> str:
     """What a signature says, in words."""
     return words.MEANING.get(str(value), str(value))
