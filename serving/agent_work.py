@@ -14,6 +14,7 @@ import structlog
 
 from config.core.errors import DomainError, Unavailable
 from config.core.failpoints import failpoint
+from config.core.heartbeats import beating
 from serving.agent_cache import package_folder
 from serving.domain import preflight
 from serving.domain.probes import Probe, disagreement
@@ -107,8 +108,10 @@ class Worker:
         boot_id = str(self._node.status()["boot_id"])
         claim = self._post(replica_uuid, "claim", {"boot_id": boot_id})["claim"]
         failpoint("agent.load.claimed")
+        still_here = {"boot_id": boot_id, "claim": claim}
         try:
-            proof = self._load_and_prove(order, replica_uuid, claim, boot_id)
+            with beating(lambda: self._post(replica_uuid, "claim", still_here)):
+                proof = self._load_and_prove(order, replica_uuid, claim, boot_id)
         except DomainError as error:
             self._post(replica_uuid, "failed", {"claim": claim, "error": error.message[:500]})
             raise

@@ -2,17 +2,28 @@
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 from django.core.cache import cache
 from django.db import OperationalError
 
 from serving import agent
 from serving.selectors.evaluations import runs_to_take_up
 from serving.selectors.rollouts import unfinished_ids
-from serving.services import evaluation_runs, nudges, reconciling, rollbacks, rollouts
+from serving.services import (
+    evaluation_runs,
+    feedback,
+    nudges,
+    queues,
+    reconciling,
+    rollbacks,
+    rollouts,
+)
 
 __all__ = [
     "advance_rollout",
     "agent",
+    "forget_reported_texts",
+    "purge_queues",
     "reconcile_nodes",
     "run_evaluation",
     "sweep_evaluations",
@@ -56,5 +67,18 @@ def sweep_evaluations() -> None:
     evaluation_runs.fail_unloadable()
     for run_id in runs_to_take_up():
         # A waiting run is nudged once in a while only: its message may still be in the queue.
-        if cache.add(f"evaluation-nudged:{run_id}", 1, timeout=20):
+        if cache.add(f"evaluation-nudged:{run_id}", 1, timeout=settings.WORK_TAKE_OVER_SECONDS):
             nudges.evaluate(run_id)
+
+
+@shared_task(name="serving.tasks.forget_reported_texts", expires=3600)
+def forget_reported_texts() -> None:
+    """Remove the texts of reports once their time is over."""
+    if count := feedback.forget_texts():
+        log.info("feedback.texts_forgotten", count=count)
+
+
+@shared_task(name="serving.tasks.purge_queues", expires=60)
+def purge_queues() -> None:
+    """Drop what waits for nodes that are not there any more."""
+    queues.purge_dead()

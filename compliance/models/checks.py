@@ -28,6 +28,8 @@ class CheckRun(PublicModel):
     error = models.CharField(max_length=500, blank=True)
     requested_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True)
+    heartbeat_at = models.DateTimeField(null=True, help_text="When its worker was last heard of")
+    attempts = models.PositiveIntegerField(default=0)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:

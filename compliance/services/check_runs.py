@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import transaction
-from django.db.models import QuerySet
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 
 from compliance.checks import CHECKS, runner
 from compliance.domain.check import EVIDENCE, PACKAGE
@@ -15,6 +16,7 @@ from compliance.domain.snapshot import Snapshot, snapshot_sha256
 from compliance.events import CheckRunFinished
 from compliance.models import CheckResult, CheckRun, Finding
 from compliance.selectors.snapshots import evidence_snapshot, package_snapshot
+from compliance.services import audit
 from compliance.services.package_source import collect
 from compliance.states import RUN_MOVES, RunState
 from config.core import clock
@@ -23,10 +25,11 @@ from config.core.digests import canonical_json
 from config.core.errors import Conflict, DomainError
 from config.core.events import publish
 from config.core.failpoints import failpoint
+from config.core.heartbeats import beating
 from config.core.states import move
 from registry.models import Version
 
-STALE_AFTER = timedelta(minutes=10)
+MAX_ATTEMPTS = 5
 LIVE_CHECKS = frozenset({"HIP-06"})
 """Checks on what is stored now: repeated nightly, able to block releases, in no record."""
 
@@ -57,31 +60,76 @@ def execute(*, run_id: int) -> bool:
         return False
     started = clock.now()
     try:
-        move(run, table=RUN_MOVES, to=RunState.RUNNING, started_at=started)
+        move(
+            run,
+            table=RUN_MOVES,
+            to=RunState.RUNNING,
+            started_at=started,
+            heartbeat_at=started,
+            attempts=run.attempts + 1,
+        )
     except Conflict:
         return False
     failpoint("checks.begun")
+    with beating(lambda: _beat(run, started_at=started)):
+        return _execute(run, started_at=started)
+
+
+def _execute(run: CheckRun, *, started_at: datetime) -> bool:
     try:
         snapshot = _snapshot(run)
     except OSError as error:
         # The store may be back in a moment: the sweep tries again.
         log.warning("check run waits for the store", run=str(run.uuid), error=type(error).__name__)
-        _give_back(run, started_at=started, error=type(error).__name__)
+        _give_back(run, started_at=started_at, error=type(error).__name__)
         return False
     except DomainError as error:
         log.warning("check run failed", run=str(run.uuid), code=error.code)
-        return _finish_failed(run, started_at=started, message=error.message)
+        return _finish_failed(run, started_at=started_at, message=error.message)
     results = _judge(run, snapshot)
     failpoint("checks.before_results")
-    return _finish(run, started_at=started, snapshot=snapshot, results=results)
+    return _finish(run, started_at=started_at, snapshot=snapshot, results=results)
 
 
 def requeue_stale() -> int:
-    """Give runs whose worker died back to the queue; how many."""
-    stale = CheckRun.objects.filter(
-        state=RunState.RUNNING, started_at__lt=clock.now() - STALE_AFTER
+    """Give runs whose worker fell silent back to the queue, or up; how many."""
+    silent_since = clock.now() - timedelta(seconds=settings.WORK_TAKE_OVER_SECONDS)
+    stale = CheckRun.objects.filter(state=RunState.RUNNING).filter(
+        Q(heartbeat_at__lt=silent_since) | Q(heartbeat_at=None)
     )
-    return stale.update(state=RunState.WAITING, started_at=None)
+    return sum(_take_back(run) for run in stale.select_related("version__adapter"))
+
+
+def _take_back(run: CheckRun) -> bool:
+    assert run.started_at is not None, "running"
+    if run.attempts >= MAX_ATTEMPTS:
+        return _finish_failed(
+            run,
+            started_at=run.started_at,
+            message=f"its worker ended in the middle {run.attempts} times",
+        )
+    with transaction.atomic():
+        changed = _mine(run, run.started_at).update(state=RunState.WAITING, started_at=None)
+        if changed:
+            audit.record(
+                action="check_run.taken_over",
+                actor=SYSTEM,
+                object_type="check_run",
+                object_id=str(run.uuid),
+                diff={
+                    "state": [str(RunState.RUNNING), str(RunState.WAITING)],
+                    "attempts": [run.attempts, run.attempts + 1],
+                },
+                reason=f"The worker of attempt {run.attempts} fell silent.",
+            )
+    return bool(changed)
+
+
+def _beat(run: CheckRun, *, started_at: datetime) -> None:
+    try:
+        _mine(run, started_at).update(heartbeat_at=clock.now())
+    finally:
+        connection.close()
 
 
 def _snapshot(run: CheckRun) -> Snapshot:

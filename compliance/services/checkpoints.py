@@ -15,7 +15,6 @@ from config.core import clock, keys
 from config.core.failpoints import failpoint
 
 EVERY_EVENTS = 1000
-EVERY = timedelta(seconds=60)
 
 
 def write_due(*, is_forced: bool = False) -> Checkpoint | None:
@@ -33,12 +32,13 @@ def write_due(*, is_forced: bool = False) -> Checkpoint | None:
         or 0
     )
     grown = size - (last.size if last else 0)
+    if last:
+        write_file(last)  # its process may have been killed before it could
     if grown <= 0:
-        if last:
-            write_file(last)
         return None
     is_due = is_forced or last is None or grown >= EVERY_EVENTS
-    if not is_due and last is not None and clock.now() - last.created_at < EVERY:
+    every = timedelta(seconds=settings.CHECKPOINT_SECONDS)
+    if not is_due and last is not None and clock.now() - last.created_at < every:
         return None
     found = newest_file()
     if found and read_file(found).head.size > size:

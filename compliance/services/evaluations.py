@@ -1,9 +1,10 @@
 """Evaluation runs: asked for here, run by serving on a node, graded and recorded here."""
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from compliance.domain.grading import GRADERS
@@ -30,7 +31,10 @@ from config.core.events import publish
 from config.core.states import move
 from registry.models import Version
 
-TAKE_OVER_AFTER = timedelta(seconds=60)
+
+def silent_since() -> datetime:
+    """A run whose last heartbeat is older than this has no worker any more."""
+    return clock.now() - timedelta(seconds=settings.WORK_TAKE_OVER_SECONDS)
 
 
 def request(
@@ -141,7 +145,7 @@ def begin(*, run_id: int, node_name: str, engine_build: str, device: str, dtype:
     now = clock.now()
     with transaction.atomic():
         run = EvaluationRun.objects.select_for_update().get(pk=run_id)
-        is_dead = run.heartbeat_at is None or now - run.heartbeat_at > TAKE_OVER_AFTER
+        is_dead = run.heartbeat_at is None or run.heartbeat_at < silent_since()
         if run.state == RunState.RUNNING and not is_dead:
             return None
         if run.state not in {RunState.WAITING, RunState.RUNNING}:
@@ -160,6 +164,15 @@ def begin(*, run_id: int, node_name: str, engine_build: str, device: str, dtype:
         }
         if run.state == RunState.RUNNING:
             EvaluationRun.objects.filter(pk=run.pk).update(**values)
+            audit.record(
+                action="evaluation.taken_over",
+                actor=SYSTEM,
+                object_type="evaluation_run",
+                object_id=str(run.uuid),
+                object_rev=run.digest,
+                diff={"attempt": [run.attempt, attempt], "node": [run.node_name, node_name]},
+                reason=f"The worker of attempt {run.attempt} fell silent.",
+            )
         else:
             move(run, table=RUN_MOVES, to=RunState.RUNNING, **values)
         return attempt

@@ -46,6 +46,7 @@ Name = Literal[
     "stop.recorded",
     "upload.blobs_stored",
     "upload.version_recorded",
+    "upload.committed",
     # The control process.
     "sealing.read",
     "sealing.sealed",

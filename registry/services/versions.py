@@ -117,6 +117,8 @@ def _submit(
     facts = package_facts.read(files)
     try:
         with transaction.atomic():
+            # The first of what follows the commit: before anybody is told of the version.
+            transaction.on_commit(lambda: failpoint("upload.committed"))
             written = _write(
                 adapter=adapter,
                 files=files,

@@ -69,7 +69,7 @@ class Timing:
     """Seconds. ``drain`` is longer than a gateway may go on routing by an old snapshot."""
 
     drain: float = 5.0
-    load_take_over: float = 45.0
+    load_take_over: float = 10.0
     nudge_again: float = 10.0
     retry_first: float = 2.0
     retry_most: float = 300.0

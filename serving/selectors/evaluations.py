@@ -1,13 +1,10 @@
 """Which evaluation runs can go on, and where."""
 
-from datetime import timedelta
-
 from django.db.models import Q
 
 from compliance.models import EvaluationRun
-from compliance.services.evaluations import TAKE_OVER_AFTER
+from compliance.services.evaluations import silent_since
 from compliance.states import RunState
-from config.core import clock
 from serving.models import Node, Replica
 from serving.selectors.nodes import is_usable
 from serving.states import ReplicaState
@@ -27,9 +24,8 @@ def ready_node(run: EvaluationRun) -> Node | None:
 
 def runs_to_take_up() -> list[int]:
     """Runs that wait, or whose worker went silent, and that a node could answer now."""
-    silent = clock.now() - TAKE_OVER_AFTER - timedelta(seconds=1)
     rows = EvaluationRun.objects.filter(
-        Q(state=RunState.WAITING) | Q(state=RunState.RUNNING, heartbeat_at__lt=silent)
+        Q(state=RunState.WAITING) | Q(state=RunState.RUNNING, heartbeat_at__lt=silent_since())
     )
     return [run.pk for run in rows.order_by("pk") if ready_node(run) is not None]
 

@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
 
 from compliance.selectors.stops import stopped_digests
 from config.core import clock
 from config.core.errors import Conflict
 from registry.models import BaseModel, Version
-from serving.domain.reconcile import Decision, Do, ReplicaFacts, Wish, decide
+from serving.domain.reconcile import Decision, Do, ReplicaFacts, Timing, Wish, decide
 from serving.models import Node, Replica
 from serving.selectors.nodes import is_usable, listed_on, slots_of
 from serving.selectors.wanted import wishes_for
@@ -54,7 +55,13 @@ def _reconcile_node(node: Node, wishes: list[Wish]) -> int:
         )
         for row in rows.values()
     ]
-    decisions = decide(slots=slots_of(node), wishes=wishes, replicas=facts)
+    take_over = settings.WORK_TAKE_OVER_SECONDS
+    decisions = decide(
+        slots=slots_of(node),
+        wishes=wishes,
+        replicas=facts,
+        timing=Timing(load_take_over=take_over, nudge_again=take_over),
+    )
     for decision in decisions:
         try:
             _carry_out(decision, node, rows.get(decision.version_pk))

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from compliance.selectors.stops import is_stopped
@@ -12,7 +13,6 @@ from config.core.actors import SYSTEM, Actor
 from config.core.events import publish
 from config.core.failpoints import failpoint
 from config.core.states import move
-from serving.domain.reconcile import DEFAULT_TIMING
 from serving.errors import ClaimLost, ProofRefused
 from serving.events import ReplicaMoved
 from serving.models import Node, Replica
@@ -21,6 +21,7 @@ from serving.selectors.nodes import listed_on
 from serving.services import probes
 from serving.states import REPLICA_MOVES, ReplicaState
 
+MAX_LOST_CLAIMS = 3
 _NEEDS_PROOF = (ReplicaState.READY, ReplicaState.LOADING, ReplicaState.FAILED)
 
 
@@ -55,7 +56,7 @@ def claim(*, replica: Replica, boot_id: str) -> int:
     with transaction.atomic():
         row = _locked(replica)
         if row.state == ReplicaState.LOADING and _is_stale(row, boot_id):
-            _move(row, ReplicaState.WANTED)
+            _lose_claim(row)
         if row.state != ReplicaState.WANTED:
             raise ClaimLost(f"The replica is {row.state}.", fix="Drop this work.")
         _move(
@@ -192,7 +193,10 @@ def reclaim(*, replica: Replica) -> None:
     """Have a replica proven again: its claim is stale, or its proof is of another boot."""
     with transaction.atomic():
         row = _locked(replica)
-        if row.state in _NEEDS_PROOF:
+        if row.state == ReplicaState.LOADING:
+            if _is_silent(row):
+                _lose_claim(row)
+        elif row.state in _NEEDS_PROOF:
             _move(row, ReplicaState.WANTED, proven_boot_id="", nudged_at=None)
             epochs.bump_routing()
 
@@ -203,7 +207,10 @@ def expect_new_proof(*, node: Node) -> int:
     rows = Replica.objects.select_for_update().filter(node=node, state__in=_NEEDS_PROOF)
     for row in rows:
         if row.proven_boot_id != node.boot_id or not node.boot_id:
-            _move(row, ReplicaState.WANTED, proven_boot_id="", nudged_at=None)
+            if row.state == ReplicaState.LOADING:
+                _lose_claim(row)
+            else:
+                _move(row, ReplicaState.WANTED, proven_boot_id="", nudged_at=None)
             count += 1
     return count
 
@@ -245,9 +252,38 @@ def _claimed(replica: Replica, attempt: int) -> Replica:
 
 
 def _is_stale(row: Replica, boot_id: str) -> bool:
+    return _is_silent(row) or row.proven_boot_id != boot_id[:40]
+
+
+def _is_silent(row: Replica) -> bool:
     age = clock.now() - row.changed_at
-    is_old = age > timedelta(seconds=DEFAULT_TIMING.load_take_over)
-    return is_old or row.proven_boot_id != boot_id[:40]
+    return age >= timedelta(seconds=settings.WORK_TAKE_OVER_SECONDS)
+
+
+def _lose_claim(row: Replica) -> None:
+    """The agent or the node of a claim ended in the middle: that counts like a failed load.
+
+    After ``MAX_LOST_CLAIMS`` in a row it waits as failed, with growing pauses.
+    """
+    why = f"The agent or the node of claim {row.attempts} ended while it loaded."
+    failures_count = row.failures_count + 1
+    is_last = failures_count >= MAX_LOST_CLAIMS
+    _move(
+        row,
+        ReplicaState.FAILED if is_last else ReplicaState.WANTED,
+        proven_boot_id="",
+        nudged_at=None,
+        error=why,
+        failures_count=failures_count,
+    )
+    _audit(
+        row,
+        "replica.failed" if is_last else "replica.claim_lost",
+        SYSTEM,
+        before=ReplicaState.LOADING,
+        reason=why,
+    )
+    epochs.bump_routing()
 
 
 def _move(row: Replica, to: ReplicaState, **values: Any) -> None:
