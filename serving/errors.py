@@ -127,3 +127,31 @@ class NothingToRollBackTo(Conflict):
 
     code = "nothing-to-roll-back-to"
     title = "There is no earlier version to go back to"
+
+
+class AbortTooLate(Conflict):
+    """A promoted rollout can't be aborted; it can be rolled back."""
+
+    code = "abort-too-late"
+    title = "It is promoted: a rollback applies"
+
+
+class AbortApplies(Conflict):
+    """What is not promoted can't be rolled back; it can be aborted."""
+
+    code = "abort-applies"
+    title = "It is not promoted: an abort applies"
+
+
+class PromotionRefused(Conflict):
+    """A person can't promote this rollout now."""
+
+    code = "promotion-refused"
+    title = "The rollout can't be promoted by hand"
+
+
+class RollbackInvalid(Invalid):
+    """The named version is none that the deployment can go back to."""
+
+    code = "rollback-invalid"
+    title = "The deployment can't go back to this version"

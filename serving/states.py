@@ -45,8 +45,8 @@ class RolloutState(StrEnum):
 
         running ◀─▶ paused
            │           │
-           ├──▶ promoted
-           ├──▶ rolling_back ─▶ rolled_back      (a trigger: analysis, stop, an operator)
+           ├──▶ promoted                         (from here on: a rollout of its own, a rollback)
+           ├──▶ rolling_back ─▶ rolled_back      (a trigger: analysis, stop, a failed step)
            └──▶ aborting ─────▶ aborted          (a person, before promotion)
     """
 
@@ -74,6 +74,18 @@ ROLLOUT_MOVES: Transitions = {
     RolloutState.ROLLING_BACK: frozenset({RolloutState.ROLLED_BACK}),
     RolloutState.ABORTING: frozenset({RolloutState.ABORTED}),
 }
+
+
+class PauseKind(StrEnum):
+    """Who or what holds a rollout; empty while nothing does."""
+
+    NONE = ""
+    PERSON = "person"
+    STEP = "step"
+    INCONCLUSIVE = "inconclusive"
+    TROUBLE = "trouble"
+
+
 OPEN_ROLLOUT_STATES = (
     RolloutState.RUNNING,
     RolloutState.PAUSED,
@@ -95,7 +107,10 @@ class StepState(StrEnum):
 
 STEP_MOVES: Transitions = {
     StepState.WAITING: frozenset({StepState.RUNNING, StepState.SKIPPED}),
-    StepState.RUNNING: frozenset({StepState.DONE, StepState.FAILED, StepState.UNDONE}),
+    # Skipped while it runs: a person promotes what the analysis could not decide.
+    StepState.RUNNING: frozenset(
+        {StepState.DONE, StepState.FAILED, StepState.UNDONE, StepState.SKIPPED}
+    ),
     StepState.DONE: frozenset({StepState.UNDONE}),
     StepState.FAILED: frozenset({StepState.UNDONE}),
 }

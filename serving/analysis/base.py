@@ -28,12 +28,15 @@ class Signal(ABC):
         """What the counts of all stages say up to now."""
 
     def as_stages(self, stages: Sequence[StageCounts]) -> list[Stage]:
-        """The counts of this signal in the form of the test; stages without an answer left out."""
+        """The counts of this signal in the form of the comparison.
+
+        Stages without an answer and those without a control arm are left out.
+        """
         found = []
         for stage in stages:
             canary, canary_bad = self.pair(stage.canary)
             stable, stable_bad = self.pair(stage.stable)
-            if canary or stable:
+            if (canary or stable) and not stage.is_watch:
                 found.append(
                     Stage(
                         canary_share=stage.weight_percent / 100,
@@ -45,7 +48,12 @@ class Signal(ABC):
                 )
         return found
 
-    def reading(
+    def watched(self, stages: Sequence[StageCounts]) -> tuple[int, int]:
+        """(answers, bad ones) of the candidate while everything went to it."""
+        pairs = [self.pair(stage.canary) for stage in stages if stage.is_watch]
+        return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
+
+    def compared(
         self,
         stages: Sequence[Stage],
         *,
@@ -55,26 +63,58 @@ class Signal(ABC):
         needed_requests: int | None,
         detail: dict[str, object],
     ) -> Reading:
-        """Both evidences as a reading: against the candidate counts first."""
+        """Both evidences of a comparison as a reading: against the candidate counts first."""
+        return self.reading(
+            (
+                sum(stage.canary_answers for stage in stages),
+                sum(stage.canary_failures for stage in stages),
+                sum(stage.stable_answers for stage in stages),
+                sum(stage.stable_failures for stage in stages),
+            ),
+            worse=worse,
+            safe=safe,
+            trigger=trigger,
+            needed_requests=needed_requests,
+            detail=detail,
+        )
+
+    def reading(
+        self,
+        counts: tuple[int, int, int, int],
+        *,
+        worse: Evidence,
+        safe: Evidence,
+        trigger: Trigger,
+        needed_requests: int | None,
+        detail: dict[str, object],
+    ) -> Reading:
+        """Both evidences as a reading; ``counts``: see ``Reading.counts``."""
+        worse, safe = _sane(worse), _sane(safe)
         verdict = Verdict.RUNNING
         if worse.is_decided:
             verdict = Verdict.FAILED
         elif safe.is_decided:
             verdict = Verdict.SUCCESSFUL
+        canary, canary_bad, stable, stable_bad = counts
         return Reading(
             signal=self.key,
             verdict=verdict,
             trigger=trigger,
-            canary_count=sum(stage.canary_answers for stage in stages),
-            canary_bad_count=sum(stage.canary_failures for stage in stages),
-            stable_count=sum(stage.stable_answers for stage in stages),
-            stable_bad_count=sum(stage.stable_failures for stage in stages),
+            canary_count=canary,
+            canary_bad_count=canary_bad,
+            stable_count=stable,
+            stable_bad_count=stable_bad,
             log10_worse=worse.log_e / log(10),
             log10_safe=safe.log_e / log(10),
             log10_limit=log(worse.threshold) / log(10),
             needed_requests=needed_requests,
             detail=detail,
         )
+
+
+def _sane(evidence: Evidence) -> Evidence:
+    """Keep the logarithm inside what a database column and a chart can show."""
+    return Evidence(max(-1e6, min(1e6, evidence.log_e)), evidence.threshold)
 
 
 def stable_rate(stages: Sequence[Stage]) -> float:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from compliance.domain.sequential import (
-    Evidence,
     not_inferior,
+    rate_above,
     rate_below,
     requests_until_clean,
     worse,
@@ -25,7 +25,13 @@ class FailureSignal(Signal):
         return side.answers, side.failures
 
     def read(self, stages: Sequence[StageCounts], *, policy: DeploymentPolicy) -> Reading:
-        """See ``Signal.read``; safe by the policy's rule, the bound or non-inferiority."""
+        """See ``Signal.read``; safe by the policy's rule, the bound or non-inferiority.
+
+        While everything goes to the candidate both sides are judged against
+        ``max_failure_rate``, because nothing is left to compare with.
+        """
+        if stages and stages[-1].is_watch:
+            return self._watch(stages, policy)
         counted = self.as_stages(stages)
         alpha = policy.signal_alpha
         answers = sum(stage.canary_answers for stage in counted)
@@ -45,18 +51,33 @@ class FailureSignal(Signal):
                 rate=stable_rate(counted),
                 margin_ratio=policy.margin_ratio,
             )
-        malformed = sum(stage.canary.malformed for stage in stages)
-        trigger = Trigger.CONTRACT_BROKEN if 2 * malformed > failures else Trigger.ERROR_RATE_HIGH
-        return self.reading(
+        return self.compared(
             counted,
-            worse=_sane(against),
-            safe=_sane(safe),
-            trigger=trigger,
+            worse=against,
+            safe=safe,
+            trigger=_trigger(stages, failures),
             needed_requests=needed,
-            detail={"rule": policy.failure_rule, "malformed": malformed},
+            detail={"rule": policy.failure_rule, "malformed": _malformed(stages)},
+        )
+
+    def _watch(self, stages: Sequence[StageCounts], policy: DeploymentPolicy) -> Reading:
+        answers, failures = self.watched(stages)
+        rate, alpha = policy.max_failure_rate, policy.signal_alpha
+        safe = rate_below(failures, answers, rate=rate, alpha=alpha)
+        return self.reading(
+            (answers, failures, 0, 0),
+            worse=rate_above(failures, answers, rate=rate, alpha=alpha),
+            safe=safe,
+            trigger=_trigger(stages, failures),
+            needed_requests=requests_until_clean(safe, rate=rate, canary_share=1.0),
+            detail={"rule": "watch", "malformed": _malformed(stages)},
         )
 
 
-def _sane(evidence: Evidence) -> Evidence:
-    """Keep the logarithm inside what a database column and a chart can show."""
-    return Evidence(max(-1e6, min(1e6, evidence.log_e)), evidence.threshold)
+def _malformed(stages: Sequence[StageCounts]) -> int:
+    return sum(stage.canary.malformed for stage in stages)
+
+
+def _trigger(stages: Sequence[StageCounts], failures: int) -> Trigger:
+    is_form = 2 * _malformed(stages) > failures
+    return Trigger.CONTRACT_BROKEN if is_form else Trigger.ERROR_RATE_HIGH

@@ -9,7 +9,7 @@ from config.accounts.api.base import PROBLEMS, ApiView, ListView
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
 from config.core.errors import Invalid
-from registry.selectors import adapter_by_ref, base_model_by_name
+from registry.selectors import adapter_by_ref, base_model_by_name, version_by_ref
 from serving.selectors import deployments as reads
 from serving.selectors.evidence import deployment_counts
 from serving.selectors.rollouts import expectation, rollout_by_uuid
@@ -17,10 +17,10 @@ from serving.services import deployments, rollbacks
 
 from .serializers import (
     CountsSerializer,
-    DeployingReasonSerializer,
     DeploymentRequestSerializer,
     DeploymentSerializer,
     ExpectationSerializer,
+    RollbackRequestSerializer,
     RolloutSerializer,
 )
 
@@ -112,16 +112,20 @@ class DeploymentRollback(ApiView):
 
     @extend_schema(
         operation_id="deployments_rollback",
-        request=DeployingReasonSerializer,
+        request=RollbackRequestSerializer,
         responses={202: RolloutSerializer, **PROBLEMS},
     )
     def post(self, request: Request, name: str) -> Response:
-        """Takes back the rollout under way, else brings the previous version back."""
-        wanted = DeployingReasonSerializer(data=request.data)
+        """Brings the previous version back, or the one named; not while a rollout is under way."""
+        wanted = RollbackRequestSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
+        values = wanted.validated_data
+        to, leaving = values.get("to"), values.get("leaving")
         made = rollbacks.start(
             deployment=reads.deployment_by_name(name),
-            reason=wanted.validated_data["reason"],
+            reason=values["reason"],
+            to=version_by_ref(to) if to else None,
+            leaving=version_by_ref(leaving) if leaving else None,
             user=self.user,
             actor=self.actor,
         )

@@ -1,4 +1,4 @@
-"""Rollouts: start, look, pause, resume, abort."""
+"""Rollouts: preview, start, look, pause, resume, promote, abort."""
 
 from collections.abc import Callable
 from typing import Any
@@ -146,3 +146,16 @@ class RolloutAbort(RolloutAct):
     def post(self, request: Request, uuid: UUID) -> Response:
         """The route goes back to stable at once."""
         return self.act(uuid, rollouts.abort)
+
+
+class RolloutPromote(RolloutAct):
+    """Promotes what the analysis could not decide."""
+
+    @extend_schema(
+        operation_id="rollouts_promote",
+        request=DeployingReasonSerializer,
+        responses={200: RolloutSerializer, **PROBLEMS},
+    )
+    def post(self, request: Request, uuid: UUID) -> Response:
+        """Only while it is paused as inconclusive, and where the policy lets a person do it."""
+        return self.act(uuid, rollouts.promote)

@@ -10,6 +10,7 @@ from serving.selectors import nodes as node_reads
 from serving.selectors import rollouts as rollout_reads
 from serving.selectors.deployments import revision_name
 from serving.selectors.probes import is_same_as_base
+from serving.strategies import CHOSEN_BY_PEOPLE
 
 
 class ReplicaSerializer(serializers.ModelSerializer[Replica]):
@@ -222,6 +223,9 @@ class RolloutSerializer(serializers.ModelSerializer[Rollout]):
     deployment = serializers.CharField(source="deployment.public_name", read_only=True)
     # Plain text: the list and the detail would else want the same name for its choices.
     state = serializers.CharField(read_only=True, help_text="See serving.states.RolloutState")
+    paused_kind = serializers.CharField(
+        read_only=True, help_text="person, step, inconclusive or trouble; empty while not paused"
+    )
     from_runtime_name = serializers.SerializerMethodField()
     to_runtime_name = serializers.SerializerMethodField()
     started_by = serializers.CharField(source="started_by.username", read_only=True)
@@ -244,6 +248,7 @@ class RolloutSerializer(serializers.ModelSerializer[Rollout]):
             "trigger",
             "reason",
             "paused_reason",
+            "paused_kind",
             "requests_count",
             "progress_percentage",
             "sentence",
@@ -299,8 +304,22 @@ class RolloutRequestSerializer(serializers.Serializer[Any]):
 
     deployment = serializers.CharField(max_length=100)
     version = serializers.CharField(max_length=300, required=False, help_text="uuid or ref")
-    strategy = serializers.ChoiceField(choices=["canary"], required=False, default="canary")
+    strategy = serializers.ChoiceField(
+        choices=list(CHOSEN_BY_PEOPLE), required=False, default=CHOSEN_BY_PEOPLE[0]
+    )
     reason = serializers.CharField(max_length=1000, required=False, default="", allow_blank=True)
+
+
+class RollbackRequestSerializer(serializers.Serializer[Any]):
+    """Back from the version in use; without ``to`` to the one before it."""
+
+    reason = serializers.CharField(max_length=1000)
+    to = serializers.CharField(max_length=300, required=False, help_text="uuid or ref")
+    leaving = serializers.CharField(
+        max_length=300,
+        required=False,
+        help_text="uuid or ref of the version to be rid of; another one in use is a conflict",
+    )
 
 
 class DeployingReasonSerializer(serializers.Serializer[Any]):

@@ -11,6 +11,7 @@ REPORT_RULES = ("non_inferior", "watch")
 FALLBACKS = ("previous",)
 WHEN_AWAY = ("serve", "refuse")
 ROUTING_UNITS = ("answer", "unit")
+ERRORS_SHOWN = 20
 SIGNALS = 2
 """Failures and reports: alpha is split over them (Bonferroni)."""
 
@@ -35,6 +36,11 @@ class DeploymentPolicy:
     stages says. ``comparison_margin`` and ``first_accuracy_low``: None takes the adapter's safety
     class. ``when_control_is_away``: ``serve`` until the leases end, or ``refuse`` at once.
     ``fallbacks``: what is tried in this order when the stable version is stopped.
+
+    Of blue_green: ``watch_minutes``: how long the old version is kept beside the new one after the
+    switch, at least. ``max_report_rate``: the share of reported answers above which the switch is
+    taken back; None takes ``margin_ratio`` times stable's. ``promote_undecided``: whether a person
+    may promote what the analysis could not decide; None: in class A only.
     """
 
     stages: tuple[int, ...] = (20, 50)
@@ -51,6 +57,9 @@ class DeploymentPolicy:
     when_control_is_away: str = "serve"
     fallbacks: tuple[str, ...] = ("previous",)
     routing_unit: str = "answer"
+    watch_minutes: float = 30.0
+    max_report_rate: float | None = None
+    promote_undecided: bool | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -59,10 +68,15 @@ class DeploymentPolicy:
         Raises:
             PolicyInvalid: ``errors`` names each key that is wrong.
         """
+        if not isinstance(value, Mapping):
+            raise PolicyInvalid(
+                "A policy is an object of keys and values.", fix='Write {"stages": [20, 50]}.'
+            )
         known = {field.name for field in fields(cls)}
+        unknown = sorted(str(key) for key in value if key not in known)
         errors = [
-            {"key": key, "message": f"is unknown; known are {', '.join(sorted(known))}"}
-            for key in sorted(set(value) - known)
+            {"key": key[:60], "message": f"is unknown; known are {', '.join(sorted(known))}"}
+            for key in unknown[:ERRORS_SHOWN]
         ]
         values: dict[str, Any] = {}
         for key, rule in _RULES.items():
@@ -95,6 +109,16 @@ class DeploymentPolicy:
         return {key: list(val) if isinstance(val, tuple) else val for key, val in found.items()}
 
 
+def report_limit(policy: DeploymentPolicy, *, stable_rate: float) -> float:
+    """The share of reported answers above which a switch to 100 % is taken back.
+
+    ``stable_rate``: the share of stable's newest answers that were reported.
+    """
+    if policy.max_report_rate is not None:
+        return policy.max_report_rate
+    return min(0.9, max(policy.max_failure_rate, policy.margin_ratio * stable_rate))
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -117,14 +141,23 @@ def _whole(low: int, high: int) -> Any:
     return check
 
 
+def _yes_or_no(value: Any) -> str:
+    is_good = value is None or isinstance(value, bool)
+    return "" if is_good else "should be true, false or null"
+
+
 def _one_of(*choices: str) -> Any:
     return lambda value: "" if value in choices else f"should be one of {', '.join(choices)}"
 
 
 def _some_of(*choices: str) -> Any:
     def check(value: Any) -> str:
-        is_good = isinstance(value, tuple) and all(item in choices for item in value)
-        return "" if is_good else f"should be a list of {', '.join(choices)}"
+        is_good = (
+            isinstance(value, tuple)
+            and all(item in choices for item in value)
+            and len(set(value)) == len(value)
+        )
+        return "" if is_good else f"should be a list of {', '.join(choices)}, each at most once"
 
     return check
 
@@ -154,4 +187,7 @@ _RULES: Mapping[str, Any] = {
     "when_control_is_away": _one_of(*WHEN_AWAY),
     "fallbacks": _some_of(*FALLBACKS),
     "routing_unit": _one_of(*ROUTING_UNITS),
+    "watch_minutes": _between(0, 10_081),
+    "max_report_rate": _between(0, 1, may_be_none=True),
+    "promote_undecided": _yes_or_no,
 }

@@ -17,10 +17,15 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a strategy needs to know: ``has_stable``: something answers for the deployment now."""
+    """What a strategy needs to know: ``has_stable``: something answers for the deployment now.
+
+    ``report_limit``: the share of reported answers that takes a switch back; stable gets no
+    answers after it, so the limit is set before.
+    """
 
     stages: tuple[int, ...]
     has_stable: bool
+    report_limit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

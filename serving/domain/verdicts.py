@@ -33,6 +33,11 @@ class StageCounts:
     stable: ArmCounts = field(default_factory=ArmCounts)
 
     @property
+    def is_watch(self) -> bool:
+        """Whether everything goes to the candidate: there is no control arm."""
+        return self.weight_percent >= 100
+
+    @property
     def requests(self) -> int:
         """Answers of both sides."""
         return self.canary.answers + self.stable.answers
@@ -85,11 +90,13 @@ def conclude(
     *,
     policy: DeploymentPolicy,
     days: float,
+    stage_minutes: float = 0.0,
 ) -> Outcome:
     """Roll back when one signal crosses its limit, go on when all are safe, else wait.
 
-    A stage also waits for ``least_canary_answers`` of its own. Without a decision after the
-    policy's requests or days a person is asked.
+    A stage also waits for ``least_canary_answers`` of its own, a watch for its ``watch_minutes``
+    (``stage_minutes`` have passed). Without a decision after the policy's requests or days a
+    person is asked.
     """
     for reading in readings:
         if reading.verdict is Verdict.FAILED:
@@ -98,6 +105,12 @@ def conclude(
     requests = sum(stage.requests for stage in stages)
     is_safe = all(reading.verdict is Verdict.SUCCESSFUL for reading in readings)
     if readings and is_safe and at_stage >= policy.least_canary_answers:
+        if stages[-1].is_watch and stage_minutes < policy.watch_minutes:
+            return Outcome(
+                Verdict.RUNNING,
+                f"In order up to now; watched for {stage_minutes:.0f} of "
+                f"{policy.watch_minutes:g} minutes.",
+            )
         return Outcome(Verdict.SUCCESSFUL, f"Safe after {requests} requests.")
     if requests >= policy.max_requests or days >= policy.max_days:
         missing = [reading.signal for reading in readings if reading.verdict is Verdict.RUNNING]
@@ -128,6 +141,11 @@ def conclude(
 
 
 def _failed_words(reading: Reading) -> str:
+    if reading.stable_count == 0:
+        return (
+            f"{reading.canary_bad_count} of {reading.canary_count} answers of the candidate "
+            f"counted against it ({reading.signal})."
+        )
     return (
         f"{reading.canary_bad_count} of {reading.canary_count} answers of the candidate and "
         f"{reading.stable_bad_count} of {reading.stable_count} of stable counted against it "

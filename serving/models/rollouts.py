@@ -6,7 +6,14 @@ from django.db.models import Q
 
 from config.core import clock
 from config.core.models import PublicModel
-from serving.states import OPEN_ROLLOUT_STATES, RolloutState, StepKind, StepState, Verdict
+from serving.states import (
+    OPEN_ROLLOUT_STATES,
+    PauseKind,
+    RolloutState,
+    StepKind,
+    StepState,
+    Verdict,
+)
 
 from .deployments import Deployment, Revision
 
@@ -28,6 +35,10 @@ class Rollout(PublicModel):
     trigger = models.CharField(max_length=30, blank=True)
     reason = models.CharField(max_length=1000, blank=True)
     paused_reason = models.CharField(max_length=1000, blank=True)
+    paused_kind = models.CharField(
+        max_length=20, blank=True, choices=[(k, k) for k in PauseKind], default=PauseKind.NONE
+    )
+    paused_at = models.DateTimeField(null=True)
     requests_count = models.PositiveIntegerField(default=0)
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"

@@ -56,6 +56,14 @@ def policy_of(deployment: Deployment) -> DeploymentPolicy:
     return DeploymentPolicy.from_json(deployment.policy)
 
 
+def may_promote_undecided(deployment: Deployment) -> bool:
+    """Whether a person may promote what the analysis could not decide: by policy, else class."""
+    said = policy_of(deployment).promote_undecided
+    if said is not None:
+        return said
+    return deployment.adapter is None or deployment.adapter.safety_class == "A"
+
+
 def revision_name(deployment: Deployment, revision: Revision | None) -> str:
     """``slug@<12 hex>`` of a revision, of the base where it has no version; empty for none."""
     if revision is None:

@@ -19,6 +19,7 @@ from serving.services.step_kinds import Result
 from serving.states import RolloutState, StepKind, StepState, Trigger
 
 _UNFINISHED = (StepState.WAITING, StepState.RUNNING)
+_STEPS_AT_MOST = 20
 _TO_UNDO = (StepState.DONE, StepState.RUNNING, StepState.FAILED)
 
 
@@ -50,6 +51,15 @@ def advance(*, rollout_id: int) -> bool:
     if changed:
         failpoint("rollout.step.committed")
     return changed
+
+
+def go_on(rollout: Rollout) -> Rollout:
+    """Advance a rollout as far as it goes now, and read it anew."""
+    for _ in range(_STEPS_AT_MOST):
+        if not advance(rollout_id=rollout.pk):
+            break
+    rollout.refresh_from_db()
+    return rollout
 
 
 def _advance(rollout: Rollout) -> bool:

@@ -8,12 +8,14 @@ from django.db import IntegrityError, transaction
 
 from compliance.services import audit, epochs
 from config.accounts.models import User
+from config.accounts.roles import Act
 from config.core.actors import Actor
 from registry.models import Adapter, BaseModel
 from serving.domain.contract import OutputContract
 from serving.domain.policy import DeploymentPolicy
 from serving.errors import DeploymentExists, DeploymentInvalid
 from serving.models import Deployment
+from serving.services import rights
 
 PUBLIC_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?")
 MAX_PATTERN_CHARS = 1000
@@ -35,10 +37,12 @@ def create(
     Nothing answers under it before a first version is rolled out.
 
     Raises:
+        Forbidden: no role of the account may deploy.
         DeploymentInvalid: the name, or an adapter of another base.
         ContractInvalid, PolicyInvalid: naming the key.
         DeploymentExists: the name is taken.
     """
+    rights.require(user=user, act=Act.DEPLOY)
     if not PUBLIC_NAME.fullmatch(public_name):
         raise DeploymentInvalid(
             f"{public_name[:100]!r} can't be a public name.",

@@ -1,4 +1,4 @@
-"""Goes back: out of a rollout, or from the stable version to an earlier one. Route first."""
+"""Goes back from the stable version to an earlier one: route first, unload later."""
 
 from datetime import timedelta
 
@@ -7,53 +7,66 @@ from django.db import transaction
 from compliance.models import Stop
 from compliance.selectors.stops import open_stops
 from config.accounts.models import User
+from config.accounts.roles import Act
 from config.core import clock
 from config.core.actors import SYSTEM, Actor
 from config.core.errors import Conflict, Invalid
-from serving.errors import NothingToRollBackTo, RolloutOpen
-from serving.models import Deployment, Rollout
-from serving.selectors.deployments import policy_of
+from registry.models import Version
+from serving.errors import AbortApplies, NothingToRollBackTo, RolloutOpen
+from serving.models import Deployment, Revision, Rollout
+from serving.selectors.deployments import policy_of, revision_name
+from serving.selectors.fallbacks import earlier_revision
 from serving.selectors.rollouts import open_rollout
 from serving.selectors.wanted import previous_revision
-from serving.services import rollout_opening
-from serving.services.advancing import advance
-from serving.services.rollout_records import begin_rollback
+from serving.services import rights, rollout_opening
+from serving.services.advancing import go_on
+from serving.services.rollout_records import begin_rollback, lock_rollout
 from serving.states import RolloutState, Trigger
 
 TRY_AGAIN_AFTER = timedelta(seconds=60)
-_MAX_STEPS = 20
 _TAKEN_BACK = (RolloutState.RUNNING, RolloutState.PAUSED)
+_STRATEGY = "rollback"
 
 
 def start(
     *,
+    deployment: Deployment,
     reason: str,
+    user: User,
     actor: Actor,
-    trigger: Trigger = Trigger.MANUAL,
-    rollout: Rollout | None = None,
-    deployment: Deployment | None = None,
-    user: User | None = None,
+    to: Version | None = None,
+    leaving: Version | None = None,
 ) -> Rollout:
-    """Take a rollout back, or (``deployment``) bring its previous revision back.
+    """Bring a deployment's previous version back, or one that is named.
 
-    Of a deployment the rollout under way is taken back first. Without one, a rollout of the
-    strategy ``rollback`` is opened and run as far as it goes now: where the earlier version is
-    still loaded, the route has changed when this returns.
+    A rollout of the strategy ``rollback`` is opened and run as far as it goes now: where the
+    earlier version is still loaded, the route has changed when this returns. ``leaving``: the
+    version that the caller wants to be rid of; a second person who wants the same finds it gone.
 
     Raises:
+        Forbidden: no role of the account may deploy.
         Invalid: there is no reason.
-        Conflict: the rollout has ended.
-        NothingToRollBackTo: no earlier revision is approved, permitted and not stopped.
+        AbortApplies: a rollout is under way that is not promoted.
+        RolloutOpen: a rollback is under way, or an end.
+        RollbackInvalid: ``to`` is none of the deployment's earlier versions.
+        NothingToRollBackTo: no earlier version is approved, permitted and not stopped.
+        Conflict: the version in use is not ``leaving``, or has changed meanwhile.
     """
-    if not reason.strip():
-        raise Invalid("A reason is needed.", fix="Say in a line why.")
-    if rollout is None and deployment is not None:
-        rollout = open_rollout(deployment)
-    if rollout is not None:
-        return _take_back(rollout, trigger=trigger, reason=reason, actor=actor)
-    if deployment is None:
-        raise ValueError("a rollback needs a rollout or a deployment")
-    return _to_previous(deployment, trigger=trigger, reason=reason, actor=actor, user=user)
+    with rollout_opening.refusals_recorded("rollback.refused", deployment, actor):
+        rights.require(user=user, act=Act.DEPLOY)
+        if not reason.strip():
+            raise Invalid("A reason is needed.", fix="Say in a line why.")
+        _nothing_under_way(deployment)
+        stable = deployment.stable_revision
+        if leaving is not None and (stable is None or stable.digest != leaving.digest):
+            now = revision_name(deployment, stable) or "nothing"
+            raise Conflict(
+                f"{deployment.public_name} does not serve {leaving.runtime_name} now: {now} does.",
+                fix="Look at it again; perhaps somebody else has rolled back already.",
+            )
+        target = _target(deployment) if to is None else earlier_revision(deployment, to)
+        made = _open(deployment, target, Trigger.MANUAL, reason=reason, user=user, actor=actor)
+    return go_on(made)
 
 
 def obey_stops() -> int:
@@ -83,65 +96,91 @@ def obey_stops() -> int:
 
 def _obey(deployment: Deployment, stop: Stop) -> bool:
     rolling = open_rollout(deployment)
-    if rolling is not None and rolling.strategy == "rollback":
+    if rolling is not None and rolling.strategy == _STRATEGY:
         return False
     tried = Rollout.objects.filter(
         deployment=deployment,
-        strategy="rollback",
+        strategy=_STRATEGY,
         state=RolloutState.ROLLED_BACK,
         finished_at__gte=clock.now() - TRY_AGAIN_AFTER,
     )
     if tried.exists():
         return False
-    start(
-        deployment=deployment,
-        trigger=Trigger.STOPPED,
-        reason=f"The version in use was stopped: {stop.reason}",
-        actor=SYSTEM,
+    reason = f"The version in use was stopped: {stop.reason}"
+    if rolling is not None:
+        _take_back(rolling, reason)
+        return True
+    made = _open(
+        deployment,
+        _target(deployment),
+        Trigger.STOPPED,
+        reason=reason,
         user=stop.issued_by or deployment.created_by,
+        actor=SYSTEM,
     )
+    go_on(made)
     return True
 
 
-def _take_back(rollout: Rollout, *, trigger: Trigger, reason: str, actor: Actor) -> Rollout:
-    with transaction.atomic():
-        locked = Rollout.objects.select_for_update(no_key=True).get(pk=rollout.pk)
-        if locked.state not in _TAKEN_BACK:
-            raise Conflict(
-                f"The rollout is {locked.state.replace('_', ' ')}; it can't be taken back.",
-                fix="Roll the deployment back: POST /api/v1/deployments/{name}/rollback.",
-            )
-        begin_rollback(rollout=locked, trigger=trigger, reason=reason, actor=actor)
-    return _go_on(locked)
+def _nothing_under_way(deployment: Deployment) -> None:
+    rolling = open_rollout(deployment)
+    if rolling is None:
+        return
+    name = revision_name(deployment, rolling.to_revision)
+    if rolling.strategy == _STRATEGY:
+        raise RolloutOpen(
+            f"A rollback of {deployment.public_name} to {name} is under way.",
+            fix="Wait for its end, or abort it first.",
+        )
+    if rolling.state not in _TAKEN_BACK:
+        raise RolloutOpen(
+            f"The rollout of {name} in {deployment.public_name} is being taken back.",
+            fix="Wait for its end, a matter of seconds.",
+        )
+    raise AbortApplies(
+        f"The rollout of {name} in {deployment.public_name} is not promoted: "
+        "there is nothing to roll back yet.",
+        fix=f"Abort it: POST /api/v1/rollouts/{rolling.uuid}/abort.",
+    )
 
 
-def _to_previous(
-    deployment: Deployment, *, trigger: Trigger, reason: str, actor: Actor, user: User | None
-) -> Rollout:
+def _target(deployment: Deployment) -> Revision:
     previous = previous_revision(deployment)
     if previous is None:
-        error = NothingToRollBackTo(
+        raise NothingToRollBackTo(
             f"{deployment.public_name} has no earlier version that is approved, permitted and not "
             "stopped.",
             fix="Roll out another approved version, or stop the digest.",
         )
-        rollout_opening.refused(deployment, actor, error)
-        raise error
-    rollout = rollout_opening.open_rollout(
+    return previous
+
+
+def _open(
+    deployment: Deployment,
+    target: Revision,
+    trigger: Trigger,
+    *,
+    reason: str,
+    user: User,
+    actor: Actor,
+) -> Rollout:
+    return rollout_opening.open_rollout(
         deployment=deployment,
-        version=previous.version,
-        user=user or deployment.created_by,
+        version=target.version,
+        user=user,
         actor=actor,
-        strategy="rollback",
+        strategy=_STRATEGY,
         reason=reason,
         trigger=str(trigger),
+        action="rollback.started",
     )
-    return _go_on(rollout)
 
 
-def _go_on(rollout: Rollout) -> Rollout:
-    for _ in range(_MAX_STEPS):
-        if not advance(rollout_id=rollout.pk):
-            break
-    rollout.refresh_from_db()
-    return rollout
+def _take_back(rollout: Rollout, reason: str) -> None:
+    """Take a rollout under way out of the way of a fallback."""
+    with transaction.atomic():
+        locked = lock_rollout(rollout)
+        if locked.state not in _TAKEN_BACK:
+            return
+        begin_rollback(rollout=locked, trigger=Trigger.STOPPED, reason=reason, actor=SYSTEM)
+    go_on(locked)

@@ -21,6 +21,9 @@ from serving.states import (
     Trigger,
 )
 
+TROUBLE_SINCE = "trouble_since"
+"""Key of a step's parameters: since when nothing that it needs was there."""
+
 
 def record(
     rollout: Rollout,
@@ -160,6 +163,13 @@ def move_step(
         diff={"step": [step.index, str(step.kind)], "state": [before, str(to)]},
         reason=detail,
     )
+
+
+def restart_step(step: RolloutStep) -> None:
+    """Count a step's time from now on; what stood in its way is forgotten."""
+    step.started_at = clock.now()
+    step.params = {key: val for key, val in step.params.items() if key != TROUBLE_SINCE}
+    step.save(update_fields=["started_at", "params"])
 
 
 def note(step: RolloutStep, detail: str) -> bool:

@@ -1,7 +1,7 @@
 """What each kind of step does, and how it is undone; no network, one look at the database."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from compliance.services import approvals
 from config.core import clock
@@ -15,13 +15,15 @@ from serving.models import Deployment, Replica, Rollout, RolloutStep
 from serving.selectors.deployments import answering_on, proven_on, revision_name
 from serving.selectors.wanted import nodes_for
 from serving.services import analysing, comparing, nudges
-from serving.services.rollout_records import move_rollout
+from serving.services.rollout_records import TROUBLE_SINCE, move_rollout
 from serving.services.step_results import Result, done, pause, roll_back, wait
-from serving.states import ReplicaState, RolloutState, StepKind, Trigger
+from serving.states import PauseKind, ReplicaState, RolloutState, StepKind, Trigger
 
 __all__ = ["Result", "run", "undo"]
 
 GIVE_UP_AFTER = 3
+LOAD_PATIENCE = timedelta(minutes=15)
+NODE_PATIENCE = timedelta(minutes=2)
 _PUT_AWAY_AFTER = timedelta(seconds=DEFAULT_TIMING.drain + 1)
 
 
@@ -43,7 +45,7 @@ def _load(rollout: Rollout, step: RolloutStep) -> Result:
     base = rollout.deployment.base_model
     usable, fitting = nodes_for(base, version)
     if not usable:
-        return wait(f"No node with the base {base.slug} answers.")
+        return _wait_to_load(step, f"No node with the base {base.slug} answers.")
     if not fitting:
         return roll_back(
             Trigger.VALIDATION_FAILED,
@@ -59,7 +61,15 @@ def _load(rollout: Rollout, step: RolloutStep) -> Result:
     }
     waiting = [n.name for n in fitting if n.pk not in proven and n.pk not in given_up]
     if waiting:
-        return wait(f"It is loaded and proven on {len(proven)} of {len(fitting)} nodes.")
+        said = f"It is loaded and proven on {len(proven)} of {len(fitting)} nodes"
+        return _wait_to_load(step, f"{said}; {', '.join(waiting[:5])}: not yet.")
+    if given_up and proven and step.params.get("is_everywhere"):
+        names = [node.name for node in fitting if node.pk in given_up]
+        return pause(
+            f"It could not be loaded on {', '.join(names[:5])}: {next(iter(given_up.values()))} "
+            "Everything goes to it at once, so every node has to take it: mend the node or switch "
+            "it off, then resume."
+        )
     if len(answering_on(revision)) < len(proven):
         return wait("The nodes are being told that they may serve it.")
     if proven:
@@ -71,8 +81,11 @@ def _load(rollout: Rollout, step: RolloutStep) -> Result:
 
 def _set_weight(rollout: Rollout, step: RolloutStep) -> Result:
     stage, weight_percent = int(step.params["stage"]), int(step.params["weight_percent"])
-    if not proven_on(rollout.to_revision):
-        return wait("No node has proven it at the moment.")
+    proven = proven_on(rollout.to_revision)
+    if not proven:
+        return _unproven(step)
+    if weight_percent >= 100 and len(answering_on(rollout.to_revision)) < len(proven):
+        return wait("The nodes are being told that they may serve it.")
     move_rollout(
         rollout,
         RolloutState.RUNNING,
@@ -91,14 +104,50 @@ def _pause(rollout: Rollout, step: RolloutStep) -> Result:
         return done("A person let it go on.")
     step.params = {**step.params, "is_passed": True}
     step.save(update_fields=["params"])
-    return pause(str(step.params.get("why") or "A person decides whether it goes on."))
+    why = str(step.params.get("why") or "A person decides whether it goes on.")
+    return pause(why, PauseKind.STEP)
+
+
+def _analyse(rollout: Rollout, step: RolloutStep) -> Result:
+    """Judge; but nothing is promoted while no node could answer with it."""
+    result = analysing.run(rollout, step)
+    if result.kind is Result.Kind.ROLL_BACK or proven_on(rollout.to_revision):
+        _forget_trouble(step)
+        return result
+    return _unproven(step)
+
+
+def _wait_to_load(step: RolloutStep, said: str) -> Result:
+    if step.started_at is not None and clock.now() - step.started_at > LOAD_PATIENCE:
+        minutes = LOAD_PATIENCE.total_seconds() / 60
+        return pause(f"{said} It has waited for {minutes:g} minutes: look at the nodes, resume.")
+    return wait(said)
+
+
+def _unproven(step: RolloutStep) -> Result:
+    """Wait for a node that has proven it, then ask a person: nothing is guessed."""
+    said = "No node has proven it at the moment."
+    since = step.params.get(TROUBLE_SINCE)
+    if since is None:
+        step.params = {**step.params, TROUBLE_SINCE: clock.isoformat(clock.now())}
+        step.save(update_fields=["params"])
+    elif clock.now() - datetime.fromisoformat(since) > NODE_PATIENCE:
+        minutes = NODE_PATIENCE.total_seconds() / 60
+        return pause(f"{said} It has waited for {minutes:g} minutes: look at the nodes, resume.")
+    return wait(said)
+
+
+def _forget_trouble(step: RolloutStep) -> None:
+    if TROUBLE_SINCE in step.params:
+        step.params = {key: val for key, val in step.params.items() if key != TROUBLE_SINCE}
+        step.save(update_fields=["params"])
 
 
 def _promote(rollout: Rollout, step: RolloutStep) -> Result:
     deployment, revision = rollout.deployment, rollout.to_revision
     version = revision.version
     if not proven_on(revision):
-        return wait("No node has proven it at the moment.")
+        return _unproven(step)
     if version is not None and rollout.strategy != "rollback":
         try:
             approvals.require(version=version)
@@ -126,7 +175,7 @@ def _promote(rollout: Rollout, step: RolloutStep) -> Result:
     move_rollout(
         rollout,
         RolloutState.PROMOTED,
-        action="rollout.promoted",
+        action="rollback.finished" if rollout.strategy == "rollback" else "rollout.promoted",
         actor=SYSTEM,
         why=rollout.reason,
         diff={"stable": [before, after], "deployment": [None, deployment.public_name]},
@@ -155,7 +204,7 @@ _RUN: Mapping[StepKind, Callable[[Rollout, RolloutStep], Result]] = {
     StepKind.LOAD: _load,
     StepKind.EVALUATE: comparing.run,
     StepKind.SET_WEIGHT: _set_weight,
-    StepKind.ANALYSE: analysing.run,
+    StepKind.ANALYSE: _analyse,
     StepKind.PAUSE: _pause,
     StepKind.PROMOTE: _promote,
     StepKind.UNLOAD: _unload,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from serving.states import Trigger
+from serving.states import PauseKind, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Result:
     kind: Kind
     detail: str
     trigger: Trigger | None = None
+    pause_kind: PauseKind = PauseKind.NONE
 
 
 def done(detail: str) -> Result:
@@ -33,9 +34,9 @@ def wait(detail: str) -> Result:
     return Result(Result.Kind.WAIT, detail)
 
 
-def pause(detail: str) -> Result:
-    """A person has to look."""
-    return Result(Result.Kind.PAUSE, detail)
+def pause(detail: str, kind: PauseKind = PauseKind.TROUBLE) -> Result:
+    """A person has to look; unless ``kind`` says otherwise because something is in the way."""
+    return Result(Result.Kind.PAUSE, detail, pause_kind=kind)
 
 
 def roll_back(trigger: Trigger, detail: str) -> Result:

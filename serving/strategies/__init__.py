@@ -4,12 +4,18 @@ from collections.abc import Mapping
 
 from serving.strategies.base import Strategy
 from serving.strategies.base_model import BaseModelStrategy
+from serving.strategies.blue_green import BlueGreenStrategy
 from serving.strategies.canary import CanaryStrategy
 from serving.strategies.rollback import RollbackStrategy
 
 STRATEGIES: Mapping[str, Strategy] = {
     strategy.key: strategy
-    for strategy in (CanaryStrategy(), RollbackStrategy(), BaseModelStrategy())
+    for strategy in (
+        CanaryStrategy(),
+        BlueGreenStrategy(),
+        RollbackStrategy(),
+        BaseModelStrategy(),
+    )
 }
-CHOSEN_BY_PEOPLE = (CanaryStrategy.key,)
+CHOSEN_BY_PEOPLE = (CanaryStrategy.key, BlueGreenStrategy.key)
 """The others follow from what is deployed: a rollback, or the base itself."""

@@ -61,7 +61,7 @@ def test_after_the_end_it_says_what_happened(world, as_user, running):
     ("state", "trigger", "said"),
     [
         ("promoted", "", "v2 was promoted: it answers every request to triage instead of v1."),
-        ("aborted", "manual", "A person ended the trial of v2. v1 answers every request"),
+        ("aborted", "manual", "A person aborted the rollout of v2. v1 answers every request"),
         ("rolled_back", "answers_reported", "1 of 21 answers of v2 were reported as wrong"),
         ("rolled_back", "stopped", "rolled back: the version was stopped everywhere."),
         ("rolled_back", "error_rate_high", "of 21 answers of v2 were not in order, against"),
@@ -110,10 +110,12 @@ def test_acts_need_a_reason_and_a_role(world, as_user, running):
     running.refresh_from_db()
     assert (running.state, running.paused_reason) == ("paused", "odd")
     assert operator.post(_path(running), {"act": "resume", "reason": "fine"}).status_code == 302
-    answer = operator.post(_path(running), {"act": "roll-back", "reason": "no"})
-    assert answer.status_code == 302
+    early = operator.post(_path(running), {"act": "roll-back", "reason": "no"})
+    assert early.status_code == 409
+    assert "is not promoted" in _text(early)
+    assert operator.post(_path(running), {"act": "abort", "reason": "no"}).status_code == 302
     running.refresh_from_db()
-    assert running.state in {"rolling_back", "rolled_back"}
+    assert running.state in {"aborting", "aborted"}
     late = operator.post(_path(running), {"act": "resume", "reason": "after all"})
     assert late.status_code == 409
     assert "can't become" in _text(late)

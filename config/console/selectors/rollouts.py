@@ -10,7 +10,15 @@ from django.db.models import Count, Max, Q, QuerySet
 from config.console import words
 from config.core.errors import NotFound
 from serving.models import AnalysisRun, Answer, Feedback, Rollout, RolloutStep
-from serving.states import OPEN_ROLLOUT_STATES, Arm, FailureKind, RolloutState, Trigger
+from serving.selectors.deployments import may_promote_undecided
+from serving.states import (
+    OPEN_ROLLOUT_STATES,
+    Arm,
+    FailureKind,
+    PauseKind,
+    RolloutState,
+    Trigger,
+)
 
 POINTS_SHOWN = 120
 ANALYSES_READ = 3000
@@ -18,6 +26,13 @@ TABLE_ROWS = 8
 SIGNALS = {
     "failures": "Answers that were not in order",
     "reports": "Answers that were reported as wrong",
+}
+PAUSED_WORDS = {
+    "": " It is paused and waits for a person.",
+    PauseKind.PERSON: " A person has paused it.",
+    PauseKind.STEP: " It is paused and waits for a person, as was planned.",
+    PauseKind.INCONCLUSIVE: " The answers do not decide it: a person has to.",
+    PauseKind.TROUBLE: " It is paused because something that it needs is missing.",
 }
 MALFORMED = (FailureKind.CONTRACT_BROKEN, FailureKind.EMPTY)
 
@@ -117,14 +132,21 @@ class RolloutPage:
         return self.canary.answers + self.stable.answers
 
 
-def rollouts(state: str = "") -> QuerySet[Rollout]:
-    """Rollouts with what a list shows; those under way, or those in one state."""
+def rollouts(state: str = "", text: str = "") -> QuerySet[Rollout]:
+    """Rollouts with what a list shows: those under way or in one state, of a name."""
     rows = Rollout.objects.select_related(
         "deployment__adapter",
         "to_revision__version__adapter",
         "from_revision__version__adapter",
         "started_by__person",
     )
+    if text:
+        rows = rows.filter(
+            Q(deployment__public_name__icontains=text)
+            | Q(deployment__title__icontains=text)
+            | Q(to_revision__version__version_name__icontains=text)
+            | Q(to_revision__version__adapter__name__icontains=text)
+        )
     if state == "open":
         return rows.filter(state__in=OPEN_ROLLOUT_STATES)
     return rows.filter(state=state) if state else rows
@@ -183,6 +205,15 @@ def name_of(rollout: Rollout, side: str) -> str:
     if revision is None:
         return "nothing"
     return revision.version.version_name if revision.version else "the base model"
+
+
+def act_state(rollout: Rollout) -> str:
+    """The state as far as acts depend on it: ``undecided`` and ``superseded`` besides."""
+    if rollout.state == RolloutState.PAUSED:
+        is_open = rollout.paused_kind == PauseKind.INCONCLUSIVE
+        return "undecided" if is_open and may_promote_undecided(rollout.deployment) else "paused"
+    is_past = rollout.to_revision_id != rollout.deployment.stable_revision_id
+    return "superseded" if rollout.state == RolloutState.PROMOTED and is_past else rollout.state
 
 
 def _counts(rollout: Rollout) -> tuple[ArmCounts, ArmCounts]:
@@ -279,18 +310,30 @@ def sentence(rollout: Rollout, canary: ArmCounts, stable: ArmCounts) -> str:
                 f" Before that it gave {words.counted(canary.answers, 'answer')} on trial, "
                 f"of which {canary.failed} {'was' if canary.failed == 1 else 'were'} not in order."
             )
+        if act_state(rollout) == "superseded":
+            said += " Since then another version has taken its place."
         return said
     if rollout.state in {RolloutState.ABORTED, RolloutState.ABORTING}:
-        return f"A person ended the trial of {new}. {_stays(rollout, old, public)}"
-    paused = " It is paused and waits for a person." if rollout.state == "paused" else ""
+        return f"A person aborted the rollout of {new}. {_stays(rollout, old, public)}"
+    paused = PAUSED_WORDS.get(rollout.paused_kind, PAUSED_WORDS[""]) if is_paused(rollout) else ""
     if rollout.weight_percent == 0:
         return f"{new} is being prepared; no request to {public} goes to it yet.{paused}"
     if rollout.from_revision is None:
         return f"{new} is the first version of {public}.{paused}"
+    if rollout.weight_percent == 100:
+        return (
+            f"{new} answers every request to {public} and is being watched; {old} is kept ready "
+            f"beside it.{paused}"
+        )
     return (
         f"{new} is being tried on {rollout.weight_percent} % of the requests to {public}; "
         f"{old} answers the others.{paused}"
     )
+
+
+def is_paused(rollout: Rollout) -> bool:
+    """Whether it waits for a person."""
+    return rollout.state == RolloutState.PAUSED
 
 
 def _stays(rollout: Rollout, old: str, public: str) -> str:

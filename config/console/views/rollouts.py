@@ -20,7 +20,13 @@ from django.urls import reverse
 from config.accounts.roles import Act
 from config.console.access import access_of
 from config.console.paging import key_page
-from config.console.selectors.rollouts import rollout_by_uuid, rollout_page, rollouts, stamp
+from config.console.selectors.rollouts import (
+    act_state,
+    rollout_by_uuid,
+    rollout_page,
+    rollouts,
+    stamp,
+)
 from config.console.sites import console
 from config.console.views.page import Page, crumb
 from config.console.words import ROLLOUT
@@ -29,7 +35,6 @@ from config.core.problems import of_domain_error, respond
 from serving.models import Rollout
 from serving.services import rollbacks
 from serving.services import rollouts as rollout_services
-from serving.states import Trigger
 
 LOOK_EVERY_SECONDS = 1.0
 SAY_ALIVE_EVERY_SECONDS = 15.0
@@ -38,9 +43,10 @@ LIVE_TEMPLATE = "console/parts/rollout_live.html"
 # Act → states in which it can be done, for the buttons of a page that changes while it is read.
 ALLOWED_IN = {
     "pause": ("running",),
-    "resume": ("paused",),
-    "abort": ("running", "paused"),
-    "roll-back": ("running", "paused", "promoted"),
+    "resume": ("paused", "undecided"),
+    "promote": ("undecided",),
+    "abort": ("running", "paused", "undecided"),
+    "rollback": ("promoted",),
 }
 
 
@@ -54,7 +60,7 @@ class RolloutsView(Page):
         query = {key: str(value) for key, value in self.request.GET.items()}
         return {
             "title": "Rollouts",
-            "list": key_page(rollouts(query.get("state", "")), query),
+            "list": key_page(rollouts(query.get("state", ""), query.get("q", "").strip()), query),
             "query": query,
             "states": {"open": "all under way", **{k: word.text for k, word in ROLLOUT.items()}},
         }
@@ -67,6 +73,7 @@ class RolloutView(Page):
     acts: ClassVar = {
         "pause": "pause",
         "resume": "resume",
+        "promote": "promote",
         "abort": "abort",
         "roll-back": "roll_back",
     }
@@ -89,6 +96,7 @@ class RolloutView(Page):
             "rollout": self.rollout,
             "why_not": self.access.why_not(Act.DEPLOY),
             "allowed": ALLOWED_IN,
+            "act_state": act_state(self.rollout),
         }
 
     @property
@@ -104,8 +112,12 @@ class RolloutView(Page):
         return self._turn("resume", "It goes on.")
 
     def abort(self) -> tuple[str, str]:
-        """End the trial before promotion."""
-        return self._turn("abort", "The trial ends; requests go to the former version.")
+        """End it before its promotion."""
+        return self._turn("abort", "Aborted: requests go to the former version.")
+
+    def promote(self) -> tuple[str, str]:
+        """Promote what the analysis could not decide."""
+        return self._turn("promote", "You promoted it; every request goes to it.")
 
     def _turn(self, act: str, said: str) -> tuple[str, str]:
         self.access.require(Act.DEPLOY)
@@ -118,19 +130,16 @@ class RolloutView(Page):
         return said, ""
 
     def roll_back(self) -> tuple[str, str]:
-        """Go back to the former version, during the trial or after it."""
+        """Go back from what this rollout has promoted to the version before it."""
         self.access.require(Act.DEPLOY)
-        what: dict[str, Any] = {"rollout": self.rollout}
-        if self.rollout.state == "promoted":
-            what = {"deployment": self.rollout.deployment}
-        rollbacks.start(
-            **what,
-            trigger=Trigger.MANUAL,
+        made = rollbacks.start(
+            deployment=self.rollout.deployment,
+            leaving=self.rollout.to_revision.version,
             reason=self._reason,
             actor=self.access.actor,
             user=self.access.user,
         )
-        return "Rolling back: requests go to the former version at once.", ""
+        return "Rolled back.", reverse("admin:rollout", args=[made.uuid])
 
 
 def rollout_events(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
@@ -199,7 +208,7 @@ def _look(
         page = rollout_page(rollout)
         html = render_to_string(LIVE_TEMPLATE, {"page": page, "rollout": rollout})
         data = json.dumps(
-            {"html": html, "state": rollout.state, "weight": rollout.weight_percent,
+            {"html": html, "state": act_state(rollout), "weight": rollout.weight_percent,
              "sentence": page.sentence}
         )  # fmt: skip
         return found, f"event: rollout\ndata: {data}\n\n"

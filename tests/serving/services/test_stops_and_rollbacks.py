@@ -1,18 +1,23 @@
 """Stops, ended permissions and people's rollbacks: the route first, then the rest."""
 
+from typing import Any
+
 import pytest
 
 from compliance.models import AuditEvent
 from compliance.services import permissions, stops
+from config.accounts.roles import Role
 from config.accounts.selectors import actor_of
 from config.core.actors import SYSTEM
+from config.core.errors import Conflict, Forbidden
 from registry.selectors import live_version
-from serving.errors import NothingToRollBackTo
+from serving.errors import AbortApplies, AbortTooLate, NothingToRollBackTo, RollbackInvalid
 from serving.models import Deployment, Rollout
 from serving.selectors.routing import build_snapshot
 from serving.selectors.wanted import previous_revision
 from serving.services import rollbacks, rollouts
 from serving.states import RolloutState, Trigger
+from tests.factories import accounts
 from tests.factories import compliance as judge
 from tests.factories.serving import House, add_answers, report, state_of
 
@@ -20,6 +25,10 @@ from tests.factories.serving import House, add_answers, report, state_of
 @pytest.fixture
 def sets(house: House) -> list:  # type: ignore[type-arg]
     return [house.evaluation_set(given=judge.items(120))]
+
+
+def by(house: House) -> dict[str, Any]:
+    return {"user": house.operator, "actor": actor_of(house.operator)}
 
 
 def stop(house: House, digest: str) -> None:
@@ -99,8 +108,8 @@ def test_without_an_earlier_version_there_is_nothing_to_go_back_to(
     stop(house, first.digest)
     assert rollbacks.obey_stops() == 0
     with pytest.raises(NothingToRollBackTo):
-        rollbacks.start(deployment=deployment, reason="bad night", actor=SYSTEM)
-    assert AuditEvent.objects.filter(action="rollout.refused").exists()
+        rollbacks.start(deployment=deployment, reason="bad night", **by(house))
+    assert AuditEvent.objects.filter(action="rollback.refused").count() == 1
 
 
 def test_an_ended_permission_takes_the_canary_back(house: House, sets: list) -> None:  # type: ignore[type-arg]
@@ -134,17 +143,77 @@ def test_a_person_takes_a_promoted_version_back_at_once_M76_M83_M162(
     assert route.stable is not None and route.stable.digest == first.digest
 
 
-def test_a_person_takes_a_rollout_back_while_it_runs(house: House, sets: list) -> None:  # type: ignore[type-arg]
+def test_before_promotion_an_abort_applies_and_after_it_a_rollback(
+    house: House,
+    sets: list,  # type: ignore[type-arg]
+) -> None:
     first, second = (house.version(evaluated_on=sets) for _ in range(2))
     deployment = house.live(first)
     rollout = house.start(deployment, second)
     house.settle(5)
-    by = {"user": house.operator, "actor": actor_of(house.operator)}
-    rollouts.pause(rollout=rollout, reason="let me look", **by)  # type: ignore[arg-type]
+    with pytest.raises(AbortApplies) as early:
+        rollbacks.start(deployment=deployment, reason="I have seen enough", **by(house))
+    assert f"/rollouts/{rollout.uuid}/abort" in early.value.fix
+    rollouts.pause(rollout=rollout, reason="let me look", **by(house))
     assert build_snapshot().deployments[deployment.public_name].canary is not None
-    made = rollbacks.start(deployment=deployment, reason="I have seen enough", **by)  # type: ignore[arg-type]
-    assert made.pk == rollout.pk
-    assert (made.state, made.trigger) == (RolloutState.ROLLED_BACK, Trigger.MANUAL)
+    rollouts.abort(rollout=rollout, reason="I have seen enough", **by(house))
+    house.settle(8)
+    assert (state_of(rollout), rollout.trigger) == (RolloutState.ABORTED, Trigger.MANUAL)
+
+    again = promote(house, deployment, second)
+    with pytest.raises(AbortTooLate) as late:
+        rollouts.abort(rollout=again, reason="too late", **by(house))
+    assert "/rollback" in late.value.fix
+    made = rollbacks.start(deployment=deployment, reason="wrong answers", **by(house))
+    assert (made.strategy, made.state) == ("rollback", "promoted")
+    actions = list(AuditEvent.objects.values_list("action", flat=True))
+    for action in ("rollback.refused", "rollback.started", "rollback.finished",
+                   "rollout.abort_refused", "rollout.aborting", "rollout.aborted"):  # fmt: skip
+        assert actions.count(action) == 1, action
+
+
+def test_a_rollback_goes_to_a_named_version_and_only_from_the_one_that_is_meant(
+    house: House,
+    sets: list,  # type: ignore[type-arg]
+) -> None:
+    first, second, third, never = (house.version(evaluated_on=sets) for _ in range(4))
+    deployment = house.live(first)
+    promote(house, deployment, second)
+    promote(house, deployment, third)
+    for wrong in (third, never):
+        with pytest.raises(RollbackInvalid):
+            rollbacks.start(deployment=deployment, reason="x", to=wrong, **by(house))
+    made = rollbacks.start(
+        deployment=deployment, reason="the one before was odd too", to=first, leaving=third,
+        **by(house),
+    )  # fmt: skip
+    house.settle(6, until=lambda: state_of(made) != RolloutState.RUNNING)
+    deployment.refresh_from_db()
+    assert deployment.stable_revision is not None
+    assert deployment.stable_revision.version == first
+    with pytest.raises(Conflict, match="does not serve"):
+        rollbacks.start(deployment=deployment, reason="me too", leaving=third, **by(house))
+    stop(house, second.digest)
+    with pytest.raises(RollbackInvalid, match="stopped"):
+        rollbacks.start(deployment=deployment, reason="x", to=second, **by(house))
+
+
+def test_every_act_asks_for_the_role_in_the_service(house: House, sets: list) -> None:  # type: ignore[type-arg]
+    first, second = (house.version(evaluated_on=sets) for _ in range(2))
+    deployment = house.live(first)
+    rollout = house.start(deployment, second)
+    reviewer = accounts.user(Role.REVIEWER)
+    who = {"user": reviewer, "actor": actor_of(reviewer), "reason": "x"}
+    for act in (rollouts.pause, rollouts.resume, rollouts.promote, rollouts.abort):
+        with pytest.raises(Forbidden, match="operator"):
+            act(rollout=rollout, **who)
+    with pytest.raises(Forbidden):
+        rollbacks.start(deployment=deployment, **who)
+    with pytest.raises(Forbidden):
+        rollouts.start(deployment=deployment, version=second, **who)
+    refusals = AuditEvent.objects.filter(action__endswith="refused", actor_name=reviewer.username)
+    assert refusals.count() == 6
+    assert state_of(rollout) == RolloutState.RUNNING
 
 
 def test_the_base_has_a_deployment_of_its_own(house: House) -> None:
