@@ -9,13 +9,14 @@ from serving.models import AnalysisRun, Deployment, Node, Replica, Revision, Rol
 from serving.selectors import nodes as node_reads
 from serving.selectors import rollouts as rollout_reads
 from serving.selectors.deployments import revision_name
-from serving.selectors.probes import is_same_as_base
+from serving.selectors.probes import same_as_base
 from serving.strategies import CHOSEN_BY_PEOPLE
 
 
 class ReplicaSerializer(serializers.ModelSerializer[Replica]):
     """A version on a node: wanted, seen, proven."""
 
+    _same: dict[str, bool | None] | None = None
     node = serializers.CharField(source="node.name", read_only=True)
     runtime_name = serializers.CharField(source="version.runtime_name", read_only=True)
     version = serializers.UUIDField(source="version.uuid", read_only=True)
@@ -49,7 +50,11 @@ class ReplicaSerializer(serializers.ModelSerializer[Replica]):
 
     def get_is_same_as_base(self, replica: Replica) -> bool | None:
         """Whether its probe equals the base's, so that the adapter does not show."""
-        return is_same_as_base(replica.digest)
+        if self._same is None:
+            # Read once for a whole page: its rows are those of the list that this belongs to.
+            page = getattr(self.parent, "instance", None) or [replica]
+            self._same = same_as_base([row.digest for row in page])
+        return self._same.get(replica.digest)
 
 
 class NodeSerializer(serializers.ModelSerializer[Node]):

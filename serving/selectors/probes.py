@@ -1,6 +1,6 @@
 """Reads of recorded probes."""
 
-from typing import Any
+from collections.abc import Iterable
 
 from serving.domain.probes import Probe, is_same
 from serving.models import Node, ProbeRun
@@ -27,17 +27,26 @@ def is_same_as_base(digest: str) -> bool | None:
 
     None: it was not probed, or the base was not under the same combination.
     """
-    row = ProbeRun.objects.filter(digest=digest).order_by("-pk").first()
-    if row is None:
-        return None
-    same: dict[str, Any] = {
-        "base_digest": row.base_digest,
-        "engine_build": row.engine_build,
-        "device": row.device,
-        "dtype": row.dtype,
+    return same_as_base([digest])[digest]
+
+
+def same_as_base(digests: Iterable[str]) -> dict[str, bool | None]:
+    """``is_same_as_base`` of many digests, in two queries."""
+    wanted = set(digests)
+    newest = {row.digest: row for row in ProbeRun.objects.filter(digest__in=wanted).order_by("pk")}
+    bases = {
+        (row.digest, *_combination(row)): row
+        for row in ProbeRun.objects.filter(digest__in={row.base_digest for row in newest.values()})
     }
-    base = ProbeRun.objects.filter(digest=row.base_digest, **same).first()
-    return is_same(_probe(row), _probe(base)) if base else None
+    found: dict[str, bool | None] = dict.fromkeys(wanted)
+    for digest, row in newest.items():
+        base = bases.get((row.base_digest, *_combination(row)))
+        found[digest] = is_same(_probe(row), _probe(base)) if base else None
+    return found
+
+
+def _combination(row: ProbeRun) -> tuple[str, ...]:
+    return row.base_digest, row.engine_build, row.device, row.dtype
 
 
 def _probe(row: ProbeRun) -> Probe:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from compliance.models import AuditEvent, Checkpoint
@@ -100,11 +101,25 @@ def chain() -> Chain:
 
 def known_actions() -> list[str]:
     """Every act that the trail has seen."""
-    rows = AuditEvent.objects.order_by("action").values_list("action", flat=True)
-    return list(rows.distinct()[:300])
+    return _distinct("action")
 
 
 def known_types() -> list[str]:
     """Every kind of thing that the trail has seen."""
-    rows = AuditEvent.objects.order_by("object_type").values_list("object_type", flat=True)
-    return list(rows.distinct()[:100])
+    return _distinct("object_type")
+
+
+def _distinct(column: str) -> list[str]:
+    """The values of an indexed column: one step down the index for each, whatever the rows."""
+    table = AuditEvent._meta.db_table
+    step = f"""
+        WITH RECURSIVE seen(value) AS (
+            SELECT min({column}) FROM {table}
+            UNION ALL
+            SELECT (SELECT min({column}) FROM {table} WHERE {column} > seen.value)
+            FROM seen WHERE seen.value IS NOT NULL
+        )
+        SELECT value FROM seen WHERE value IS NOT NULL ORDER BY value"""  # noqa: S608 - our names
+    with connection.cursor() as cursor:
+        cursor.execute(step)
+        return [str(value) for (value,) in cursor.fetchall()]

@@ -1,13 +1,16 @@
 """What is where: each node with its slots and memory, and the matrix of versions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import Count, Q, QuerySet
+
 from config.console import words
+from config.core import clock
 from registry.models import Version
 from serving.models import Node, Replica
-from serving.selectors.nodes import is_seen, listed_on, slots_of
+from serving.selectors.nodes import SEEN_LATELY, is_seen, listed_on, slots_of
 from serving.states import ReplicaState
 
 UNWANTED = (ReplicaState.UNLOADING, ReplicaState.UNLOADED)
@@ -59,36 +62,50 @@ class NodesPage:
     sentence: str
 
 
-def nodes_page() -> NodesPage:
-    """Read it all in a fixed number of queries."""
-    nodes = list(Node.objects.select_related("base_model").order_by("name"))
+def node_list(query: Mapping[str, str]) -> QuerySet[Node]:
+    """Nodes that the filters in the address ask for."""
+    rows = Node.objects.select_related("base_model")
+    if text := query.get("q", "").strip():
+        rows = rows.filter(Q(name__icontains=text) | Q(base_model__slug__icontains=text))
+    return rows
+
+
+def nodes_page(found: Sequence[Node]) -> NodesPage:
+    """What these nodes hold, and a sentence about all, in a fixed number of queries."""
+    nodes = sorted(found, key=lambda node: node.name)
     replicas = list(
-        Replica.objects.select_related("version__adapter", "node").exclude(
-            state=ReplicaState.UNLOADED
-        )
+        Replica.objects.filter(node__in=nodes)
+        .select_related("version__adapter", "node")
+        .exclude(state=ReplicaState.UNLOADED)
     )
     wanted = {(row.node_id, row.digest): row for row in replicas if row.state not in UNWANTED}
     cards = [_card(node, wanted) for node in nodes]
     most = max((card.memory_bytes for card in cards), default=0)
     for card in cards:
         card.memory_share = card.memory_bytes / most if most else 0.0
-    return NodesPage(cards, _matrix(nodes, replicas), _sentence(cards, replicas))
+    return NodesPage(cards, _matrix(nodes, replicas), _sentence())
 
 
-def _sentence(cards: Sequence[NodeCard], replicas: Sequence[Replica]) -> str:
-    if not cards:
-        return "No node is registered."
-    seen = sum(card.is_seen for card in cards)
-    ready = sum(row.state == ReplicaState.READY for row in replicas)
-    failed = sum(row.state == ReplicaState.FAILED for row in replicas)
-    answer = "answers" if len(cards) == 1 else "answer"
-    said = (
-        f"{'All' if seen == len(cards) and seen > 1 else seen} of "
-        f"{words.counted(len(cards), 'node')} {answer}, "
-        f"with {words.counted(ready, 'version')} proven and ready"
+def _sentence() -> str:
+    """About all nodes, however many of them the page shows."""
+    of_all = Node.objects.aggregate(
+        all=Count("pk"), seen=Count("pk", filter=Q(last_seen_at__gt=clock.now() - SEEN_LATELY))
     )
-    if seen == len(cards) and seen == 1:
-        said = f"The node answers, with {words.counted(ready, 'version')} proven and ready"
+    count, seen = of_all["all"], of_all["seen"]
+    if not count:
+        return "No node is registered."
+    states = Replica.objects.aggregate(
+        ready=Count("pk", filter=Q(state=ReplicaState.READY)),
+        failed=Count("pk", filter=Q(state=ReplicaState.FAILED)),
+    )
+    ready, failed = words.counted(states["ready"], "version"), states["failed"]
+    answer = "answers" if count == 1 else "answer"
+    said = (
+        f"{'All' if seen == count and seen > 1 else seen} of {words.counted(count, 'node')} "
+        f"{answer}, with {ready} proven and ready"
+    )
+    if seen == count == 1:
+        said = f"The node answers, with {ready} proven and ready"
     return f"{said}; {words.counted(failed, 'load', 'loads')} failed." if failed else f"{said}."
 
 

@@ -1,4 +1,4 @@
-"""The list of adapters and the page of one, with the upload of a version."""
+"""The list of adapters with the form for a new one, and the page of one with its upload."""
 
 from typing import Any, ClassVar
 
@@ -12,8 +12,8 @@ from config.console.views.page import Page, crumb
 from config.core.errors import Invalid
 from registry.models import Adapter
 from registry.models.adapters import SafetyClass
-from registry.selectors import adapter_by_ref
-from registry.services import versions
+from registry.selectors import adapter_by_ref, base_model_by_name, base_models
+from registry.services import adapters, versions
 from registry.sources.archives import ArchiveSource
 
 
@@ -21,6 +21,7 @@ class AdaptersView(Page):
     """All adapters."""
 
     template_name = "console/adapters.html"
+    acts: ClassVar = {"open": "open_new"}
 
     def context(self) -> dict[str, Any]:
         """One page of the list and its filters."""
@@ -33,7 +34,30 @@ class AdaptersView(Page):
             "states": STATES,
             "domains": domains(),
             "is_filtered": any(query.get(key) for key in ("q", "class", "state", "domain")),
+            "why_not_open": self.access.why_not(Act.SUBMIT),
+            "base_models": base_models(),
         }
+
+    def open_new(self) -> tuple[str, str]:
+        """Open an adapter; the account becomes its owner."""
+        self.access.require(Act.SUBMIT)
+        posted = self.request.POST
+        safety_class = posted.get("safety_class", "")
+        if safety_class not in SafetyClass.values:
+            raise Invalid("No class was chosen.", fix="Choose A, B or C.")
+        made = adapters.create(
+            slug=posted.get("slug", "").strip(),
+            name=posted.get("name", "").strip(),
+            base_model=base_model_by_name(posted.get("base_model", "")),
+            owner=self.access.user,
+            safety_class=safety_class,
+            description=posted.get("description", "").strip(),
+            medical_domain=posted.get("medical_domain", "").strip(),
+            clinical_use_case=posted.get("clinical_use_case", "").strip(),
+            actor=self.access.actor,
+        )
+        said = f"{made.name} is open; its first version can be uploaded on this page."
+        return said, reverse("admin:adapter", args=[made.ref])
 
 
 class AdapterView(Page):

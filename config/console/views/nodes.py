@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from config.console.selectors.nodes import nodes_page
+from config.console.paging import key_page
+from config.console.selectors.nodes import node_list, nodes_page
 from config.console.views.page import Page
+
+NODES_SHOWN = 24
 
 
 class NodesView(Page):
@@ -12,5 +15,13 @@ class NodesView(Page):
     template_name = "console/nodes.html"
 
     def context(self) -> dict[str, Any]:
-        """Nodes with their bars, and the matrix."""
-        return {"title": "Nodes", "page": nodes_page()}
+        """Nodes with their bars, and the matrix of what is on them."""
+        query = {key: str(value) for key, value in self.request.GET.items()}
+        found = key_page(node_list(query), query, size=NODES_SHOWN)
+        return {
+            "title": "Nodes",
+            "list": found,
+            "page": nodes_page(found.rows),
+            "query": query,
+            "is_filtered": bool(query.get("q")),
+        }

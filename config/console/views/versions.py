@@ -1,4 +1,4 @@
-"""The page of a version: can it be signed, and the acts on it."""
+"""The list of versions; the page of one: can it be signed, and the acts on it."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -9,6 +9,8 @@ from compliance.models import Stop
 from compliance.selectors import open_stops, set_by_ref
 from compliance.services import approvals, evaluations, stops
 from config.accounts.roles import Act
+from config.console.paging import key_page
+from config.console.selectors.version_list import STATES, lines, version_list
 from config.console.selectors.versions import VersionPage, version_page
 from config.console.views.labels import label_values
 from config.console.views.page import Page, crumb
@@ -20,6 +22,25 @@ from serving.selectors.deployments import deployment_by_name
 from serving.services import rollouts
 
 Said = tuple[str, str]
+
+
+class VersionsView(Page):
+    """All versions of all adapters."""
+
+    template_name = "console/versions.html"
+
+    def context(self) -> dict[str, Any]:
+        """One page of the list and its filters."""
+        query = {key: str(value) for key, value in self.request.GET.items()}
+        found = key_page(version_list(query), query)
+        return {
+            "title": "Versions",
+            "list": found,
+            "lines": lines(found.rows),
+            "query": query,
+            "states": STATES,
+            "is_filtered": any(query.get(key) for key in ("q", "state")),
+        }
 
 
 class VersionView(Page):

@@ -1,0 +1,123 @@
+"""The list of all versions: filters from the address, and one word for each row."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+
+from compliance.models import ApprovalRequest, CheckRun, Permission, Stop
+from compliance.states import ApprovalState, Purpose, RunState
+from config.console import words
+from registry.models import Alias, Version
+from registry.selectors import LIVE
+
+STATES = {
+    "live": "live",
+    "approved": "approved",
+    "waiting": "waiting for signatures",
+    "blocked": "blocked by a check",
+    "stopped": "stopped everywhere",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A version with the one word that says most about it."""
+
+    version: Version
+    word: words.Word
+
+
+def version_list(query: Mapping[str, str]) -> QuerySet[Version]:
+    """Versions that the filters ask for; ``annotated`` adds what the rows show."""
+    rows = Version.objects.select_related("adapter", "submitted_by__person")
+    if text := query.get("q", "").strip():
+        # A digest is looked up by its first letters, as people copy them.
+        is_digest = len(text) >= 6 and set(text.lower()) <= set("0123456789abcdef")
+        named = (
+            Q(version_name__icontains=text)
+            | Q(adapter__name__icontains=text)
+            | Q(adapter__slug__icontains=text)
+        )
+        rows = rows.filter(named | Q(digest__startswith=text.lower()) if is_digest else named)
+    state = query.get("state", "")
+    if state == "live":
+        rows = rows.filter(pk__in=Alias.objects.filter(name=LIVE).values("version"))
+    elif state == "approved":
+        rows = rows.filter(pk__in=_permitted().values("version"))
+    elif state == "waiting":
+        rows = rows.filter(
+            pk__in=ApprovalRequest.objects.filter(state=ApprovalState.OPEN).values("version")
+        )
+    elif state == "blocked":
+        rows = rows.filter(Exists(_blocking_runs()))
+    elif state == "stopped":
+        rows = rows.filter(digest__in=_stopped().values("digest"))
+    return rows
+
+
+def lines(rows: Iterable[Version]) -> list[Line]:
+    """The rows of one page with their words, in a fixed number of queries."""
+    shown = list(rows)
+    found = Version.objects.filter(pk__in=[row.pk for row in shown]).annotate(
+        is_live=Exists(Alias.objects.filter(name=LIVE, version=OuterRef("pk"))),
+        is_permitted=Exists(_permitted().filter(version=OuterRef("pk"))),
+        is_stopped=Exists(_stopped().filter(digest=OuterRef("digest"))),
+        is_blocked=Subquery(_finished_runs().values("is_blocked")[:1]),
+        asked=Subquery(
+            ApprovalRequest.objects.filter(version=OuterRef("pk"))
+            .order_by("-revision")
+            .values("state")[:1]
+        ),
+    )
+    facts = {row.pk: row for row in found}
+    return [Line(row, _word(facts[row.pk])) for row in shown]
+
+
+def _word(row: Version) -> words.Word:
+    """What is worse, or further, is said first; ``row`` is annotated by ``lines``."""
+    if row.is_stopped:  # type: ignore[attr-defined]
+        return words.Word("stopped", "block", "bad")
+    if row.is_live:  # type: ignore[attr-defined]
+        return words.Word("live", "verified", "good")
+    if row.is_permitted:  # type: ignore[attr-defined]
+        return words.Word("approved", "verified", "good")
+    if row.asked in {ApprovalState.OPEN, ApprovalState.REJECTED}:  # type: ignore[attr-defined]
+        return words.word("approval", row.asked)  # type: ignore[attr-defined]
+    if row.is_blocked is None:  # type: ignore[attr-defined]
+        return words.Word("being checked", "progress_activity", "info")
+    if row.is_blocked:  # type: ignore[attr-defined]
+        return words.Word("blocked", "cancel", "bad")
+    return words.Word("nothing blocks", "check_circle")
+
+
+def _permitted() -> QuerySet[Permission]:
+    return Permission.objects.filter(purpose=Purpose.SERVE, ended_at__isnull=True)
+
+
+def _stopped() -> QuerySet[Stop]:
+    return Stop.objects.filter(released_at__isnull=True)
+
+
+def _finished_runs() -> QuerySet[CheckRun]:
+    """The finished runs of the outer version, the newest first."""
+    return CheckRun.objects.filter(
+        version=OuterRef("pk"), kind__in=["package", "evidence"], state=RunState.DONE
+    ).order_by("-pk")
+
+
+def _blocking_runs() -> QuerySet[CheckRun]:
+    """The newest finished run of the outer version, where it blocks."""
+    newer = CheckRun.objects.filter(
+        version=OuterRef("version"),
+        kind__in=["package", "evidence"],
+        state=RunState.DONE,
+        pk__gt=OuterRef("pk"),
+    )
+    return CheckRun.objects.filter(
+        ~Exists(newer),
+        version=OuterRef("pk"),
+        kind__in=["package", "evidence"],
+        state=RunState.DONE,
+        is_blocked=True,
+    )
