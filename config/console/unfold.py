@@ -40,8 +40,13 @@ def _navigation(request: Any) -> list[dict[str, Any]]:
 PAGES = [
     _page("Today", "today", "index"),
     _page("Adapters", "category", "adapters"),
+    _page("Versions", "stacks", "versions"),
+    _page("Approvals", "draw", "approvals"),
+    _page("Deployments", "lan", "deployments"),
     _page("Rollouts", "move_up", "rollouts"),
+    _page("Playground", "science", "playground"),
     _page("Nodes", "dns", "nodes"),
+    _page("System", "monitor_heart", "system"),
     _page("Audit", "history_edu", "audit", permission=_may_audit),
 ]
 RECORDS = {
@@ -51,8 +56,8 @@ RECORDS = {
     "accounts.apitoken": ("Tokens", "key"),
     "registry.basemodel": ("Base models", "deployed_code"),
     "compliance.evaluationset": ("Evaluation sets", "quiz"),
-    "serving.deployment": ("Deployments", "lan"),
 }
+SHEETS = ("colours", "shell", "parts", "charts", "pages", "print")
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Formulary",
     "SITE_HEADER": "Formulary",
@@ -60,8 +65,8 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
-    "STYLES": [_file(f"{name}.css") for name in ("colours", "shell", "parts", "charts", "print")],
-    "SCRIPTS": [_file("console.js"), _file("live.js"), _file("upload.js")],
+    "STYLES": [_file(f"{name}.css") for name in SHEETS],
+    "SCRIPTS": [_file("console.js"), _file("live.js"), _file("upload.js"), _file("playground.js")],
     "COLORS": {
         "base": {
             "50": "#f5f7f8",
