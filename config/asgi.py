@@ -9,6 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_asgi_application()
 
 # After Django's set-up, because these modules read models.
+from config.accounts.large_bodies import LargeBodies  # noqa: E402
 from config.core.logs import configure  # noqa: E402
 from serving.gateway.app import build_app  # noqa: E402
 from serving.gateway.gateway import SCOPE_KEY, Gateway  # noqa: E402
@@ -42,4 +43,4 @@ class Application:
 
 
 configure()
-application = Application(_django, Gateway())  # type: ignore[arg-type]
+application = Application(LargeBodies(_django), Gateway())  # type: ignore[arg-type]

@@ -113,15 +113,24 @@ class ApprovalDetailSerializer(ApprovalRequestSerializer):
         return changed_fields(row)
 
 
-class SignRequestSerializer(serializers.Serializer[Any]):
-    """The signing act: what, under which record, and who."""
-
-    meaning = serializers.ChoiceField(choices=[(m, m) for m in Meaning])
-    record_sha256 = serializers.CharField(max_length=64)
+class _ProofSerializer(serializers.Serializer[Any]):
     username = serializers.CharField(max_length=150, trim_whitespace=False)
     password = serializers.CharField(
         max_length=500, trim_whitespace=False, write_only=True, style={"input_type": "password"}
     )
     code = serializers.CharField(max_length=20, write_only=True)
+
+
+class SignRequestSerializer(_ProofSerializer):
+    """The signing act: what, under which record, and who."""
+
+    meaning = serializers.ChoiceField(choices=[(m, m) for m in Meaning])
+    record_sha256 = serializers.CharField(max_length=64)
     has_read = serializers.BooleanField()
     comment = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")
+
+
+class RejectRequestSerializer(_ProofSerializer):
+    """A rejection: why, and who; proven as a signature is."""
+
+    reason = serializers.CharField(max_length=1000)

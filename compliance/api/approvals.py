@@ -17,11 +17,12 @@ from registry.selectors import version_by_ref
 from .approval_serializers import (
     ApprovalDetailSerializer,
     ApprovalRequestSerializer,
+    RejectRequestSerializer,
     SignRequestSerializer,
 )
 from .base import needs_session, version_in_query
 from .checks import VERSION
-from .serializers import ReasonSerializer, VersionRefSerializer
+from .serializers import VersionRefSerializer
 
 
 class ApprovalList(ListView):
@@ -101,17 +102,19 @@ class Reject(ApiView):
 
     @extend_schema(
         operation_id="approval_requests_reject",
-        request=ReasonSerializer,
+        request=RejectRequestSerializer,
         responses={200: ApprovalDetailSerializer, **PROBLEMS},
         auth=["cookieAuth"],
     )
     def post(self, request: Request, uuid: UUID) -> Response:
-        """Reject with a reason; by session, by a holder of a signing role."""
+        """Reject with a reason, user name, password and code; by session, in a signing role."""
         needs_session(request, "A rejection")
-        sent = ReasonSerializer(data=request.data)
+        sent = RejectRequestSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
-        row = selectors.request_by_uuid(uuid)
         approvals.reject(
-            request=row, reason=sent.validated_data["reason"], user=self.user, actor=self.actor
+            request=selectors.request_by_uuid(uuid),
+            user=self.user,
+            actor=self.actor,
+            **sent.validated_data,
         )
         return Response(ApprovalDetailSerializer(selectors.request_by_uuid(uuid)).data)

@@ -91,22 +91,39 @@ def request(*, version: Version, user: User, actor: Actor) -> ApprovalRequest:
     return row
 
 
-def reject(*, request: ApprovalRequest, reason: str, user: User, actor: Actor) -> ApprovalRequest:
+def reject(
+    *,
+    request: ApprovalRequest,
+    reason: str,
+    user: User,
+    actor: Actor,
+    username: str,
+    password: str,
+    code: str,
+) -> ApprovalRequest:
     """Close a request without approval; any holder of a signing role may.
+
+    *Rejected* is one of the meanings that are signed: the person proves who it is as for a
+    signature, and the event says by what means and under which record.
 
     Raises:
         Forbidden: no role of the account may sign.
         Invalid: there is no reason.
+        NotYours: it comes from an API token.
         RequestClosed: it takes no decision any more.
+        SigningRefused: user name, password and code did not prove the person.
+        SigningLocked: too many failures.
     """
     try:
         _may(user, *sorted(SIGNING_ACTS))
+        signing.refuse_token(actor, user)
         if not reason.strip():
             raise Invalid("A rejection needs a reason.", fix="Say what has to change.")
+        _refuse_closed(request)
+        signing.prove(request, actor, user=user, username=username, password=password, code=code)
         with transaction.atomic():
             row = ApprovalRequest.objects.select_for_update().get(pk=request.pk)
-            if row.state != ApprovalState.OPEN:
-                raise RequestClosed(f"The request is {row.state}.", fix="Look at the newest one.")
+            _refuse_closed(row)
             voiding.close(row, to=ApprovalState.REJECTED, reason=reason)
             publish(
                 ApprovalRejected(
@@ -114,7 +131,11 @@ def reject(*, request: ApprovalRequest, reason: str, user: User, actor: Actor) -
                     object_type="approval_request",
                     object_id=str(row.uuid),
                     object_rev=str(row.revision),
-                    diff={"state": [str(ApprovalState.OPEN), str(row.state)]},
+                    diff={
+                        "state": [str(ApprovalState.OPEN), str(row.state)],
+                        "record_sha256": [None, row.record.sha256],
+                        "auth_methods": [None, list(signing.AUTH_METHODS)],
+                    },
                     reason=reason,
                     request_id=row.pk,
                 )
@@ -123,6 +144,11 @@ def reject(*, request: ApprovalRequest, reason: str, user: User, actor: Actor) -
         _refused("approval.reject_refused", actor, request.version, error)
         raise
     return row
+
+
+def _refuse_closed(row: ApprovalRequest) -> None:
+    if row.state != ApprovalState.OPEN:
+        raise RequestClosed(f"The request is {row.state}.", fix="Look at the newest one.")
 
 
 def require(*, version: Version) -> Permission:

@@ -90,9 +90,9 @@ def sign(
         meaning=str(meaning), record_sha256=record_sha256, has_read=has_read, comment=comment
     )
     with _refusals_recorded(request, actor):
-        _no_token(actor, user)
+        refuse_token(actor, user)
         _check(request, intent, user)
-    _prove(request, actor, user=user, username=username, password=password, code=code)
+    prove(request, actor, user=user, username=username, password=password, code=code)
     with _refusals_recorded(request, actor), transaction.atomic(durable=True):
         # Labels are changed under the version's lock, so the record can't change meanwhile.
         Version.objects.select_for_update().get(pk=request.version_id)
@@ -121,7 +121,12 @@ def _refusals_recorded(request: ApprovalRequest, actor: Actor) -> Iterator[None]
         raise
 
 
-def _no_token(actor: Actor, user: User) -> None:
+def refuse_token(actor: Actor, user: User) -> None:
+    """Refuse whoever is not the person himself.
+
+    Raises:
+        NotYours: the act comes from an API token, a program or another account.
+    """
     is_own = actor.kind == "user" and actor.user_id == user.pk
     if not is_own or actor.session.startswith("token:"):
         raise NotYours(
@@ -213,7 +218,7 @@ def _who_could(request: ApprovalRequest, meaning: str, authors: tuple[Account, .
     return ", ".join(who_could(act, except_person_ids=frozenset(persons))) or "nobody yet"
 
 
-def _prove(
+def prove(
     request: ApprovalRequest,
     actor: Actor,
     *,
@@ -225,6 +230,9 @@ def _prove(
     """Check user name, password and second factor, counting failures under the signer's lock.
 
     The count commits whatever follows, and two guesses at once wait for each other.
+
+    Raises:
+        SigningRefused, SigningLocked: as ``sign`` says.
     """
     failure: DomainError | None = None
     with transaction.atomic(durable=True):

@@ -3,8 +3,6 @@
 import pytest
 
 from compliance.models import Signature
-from compliance.services import approvals
-from config.accounts.selectors import actor_of
 from registry.services import labels
 from tests.factories import accounts, console
 
@@ -118,16 +116,15 @@ def test_an_author_is_refused_even_if_he_posts(world, as_user, waiting):
     assert "owns the adapter and can't sign it" in _text(answer)
 
 
-def test_a_refusal_closes_the_request(world, as_user, waiting):
+def test_a_refusal_is_proven_and_closes_the_request(world, as_user, waiting):
     client = as_user(world.clinician)
-    assert client.post(_path(waiting), {"act": "reject", "reason": ""}).status_code == 400
-    answer = client.post(
-        _path(waiting), {"act": "reject", "reason": "Evaluate it at night too."}, follow=True
-    )
+    proof = _form(world, waiting, world.clinician, act="reject")
+    assert client.post(_path(waiting), proof | {"reason": ""}).status_code == 400
+    why = {"reason": "Evaluate it at night too."}
+    assert client.post(_path(waiting), {"act": "reject"} | why).status_code == 403
+    answer = client.post(_path(waiting), proof | why, follow=True)
     assert "Evaluate it at night too." in _text(answer)
     waiting.refresh_from_db()
     assert waiting.state == "rejected"
-    with pytest.raises(approvals.RequestClosed):
-        approvals.reject(
-            request=waiting, reason="x", user=world.clinician, actor=actor_of(world.clinician)
-        )
+    again = client.post(_path(waiting), proof | why)
+    assert again.status_code == 409

@@ -1,7 +1,8 @@
 """Approved versions and all that leads there, made by the services; answers come from a twin."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -120,21 +121,33 @@ class Signer:
 
     def sign(self, request: ApprovalRequest, meaning: str, **changed: Any) -> Signature:
         """The signing act with everything right, apart from ``changed``."""
-        # Each act is a time step later than the one before: a code counts once.
-        self.steps += 1
-        with clock.frozen_at(clock.now() + timedelta(seconds=30 * self.steps)):
+        with self._proof() as proof:
             values: dict[str, Any] = {
                 "request": request,
                 "meaning": meaning,
                 "record_sha256": request.record.sha256,
+                "has_read": True,
+                **proof,
+            }
+            return approvals.sign(**{**values, **changed})
+
+    def reject(self, request: ApprovalRequest, reason: str, **changed: Any) -> ApprovalRequest:
+        """The rejection with everything right, apart from ``changed``."""
+        with self._proof() as proof:
+            return approvals.reject(**{"request": request, "reason": reason, **proof, **changed})
+
+    @contextmanager
+    def _proof(self) -> Iterator[dict[str, Any]]:
+        # Each act is a time step later than the one before: a code counts once.
+        self.steps += 1
+        with clock.frozen_at(clock.now() + timedelta(seconds=30 * self.steps)):
+            yield {
                 "user": self.user,
                 "actor": actor_of(self.user, session="session:test"),
                 "username": self.user.username,
                 "password": accounts.PASSWORD,
                 "code": self.code(),
-                "has_read": True,
             }
-            return approvals.sign(**{**values, **changed})
 
 
 def signer(*roles: Role, **values: Any) -> Signer:

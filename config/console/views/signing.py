@@ -60,12 +60,16 @@ class SigningView(Page):
         return f"Signed: {said}.", ""
 
     def reject(self) -> tuple[str, str]:
-        """Close the request with a reason."""
+        """Close the request with a reason, proven as a signature is."""
+        posted = self.request.POST
         approvals.reject(
             request=self.asked,
-            reason=self.request.POST.get("reason", ""),
+            reason=posted.get("reason", ""),
             user=self.access.user,
             actor=self.access.actor,
+            username=posted.get("username", ""),
+            password=posted.get("password", ""),
+            code=posted.get("code", ""),
         )
         return "The request is rejected, and the author is shown your reason.", ""
 

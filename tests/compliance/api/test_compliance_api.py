@@ -14,6 +14,7 @@ from compliance.models import ApprovalRequest, AuditEvent, EvaluationRun, Permis
 from compliance.services import sealing
 from config.accounts.models import User
 from config.accounts.roles import Role
+from config.accounts.services import second_factors
 from config.core import clock
 from registry.models import Version
 from tests.compliance.api.conftest import by_session, by_token
@@ -199,9 +200,24 @@ def test_a_rejection_needs_a_session_and_a_signing_role(version: Version) -> Non
     request = c.requested(c.evaluated(version))
     path = f"/api/v1/approval-requests/{request.uuid}/reject"
     reviewer = accounts.user(Role.REVIEWER)
-    assert by_token(reviewer).post(path, {"reason": "x"}).status_code == 403
-    assert by_session(accounts.user(Role.OPERATOR)).post(path, {"reason": "x"}).status_code == 403
-    done = by_session(reviewer).post(path, {"reason": "too weak"})
+    refused = {"reason": "x", "username": "u", "password": "p", "code": "123456"}
+    assert by_token(reviewer).post(path, refused).status_code == 403
+    assert by_session(accounts.user(Role.OPERATOR)).post(path, refused).status_code == 403
+    unproven = by_session(reviewer).post(path, {"reason": "too weak"})
+    assert unproven.status_code == 400
+    assert {row["pointer"] for row in unproven.json()["errors"]} == {
+        "/username",
+        "/password",
+        "/code",
+    }
+    proof = {
+        "username": reviewer.username,
+        "password": accounts.PASSWORD,
+        "code": second_factors.totp_code(accounts.totp_secret(reviewer)),
+    }
+    wrong = by_session(reviewer).post(path, {"reason": "x", **proof, "password": "a guess"})
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "signing-refused")
+    done = by_session(reviewer).post(path, {"reason": "too weak", **proof})
     assert (done.status_code, done.json()["state"]) == (200, "rejected")
 
 

@@ -1,5 +1,6 @@
 """Requests: the gate, what freezes, what voids and what does not."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,13 @@ from django.db import connection
 
 from compliance.domain import record
 from compliance.domain.record import RecordFacts
-from compliance.errors import GateClosed, NotPermitted, RequestClosed
+from compliance.errors import (
+    GateClosed,
+    NotPermitted,
+    NotYours,
+    RequestClosed,
+    SigningRefused,
+)
 from compliance.models import ApprovalRequest, AuditEvent, CheckRun, EvaluationRow, Permission
 from compliance.selectors import changed_fields, open_blockers, open_request, required_of
 from compliance.services import approvals, check_runs, rechecks
@@ -240,20 +247,32 @@ def test_evidence_that_the_checks_have_not_seen_is_judged_first() -> None:
     assert c.requested(candidate).state == ApprovalState.OPEN
 
 
-def test_a_rejection_has_a_reason_and_ends_the_request() -> None:
+def test_a_rejection_has_a_reason_and_a_proof_and_ends_the_request() -> None:
     request = c.requested()
-    reviewer = accounts.user(Role.REVIEWER)
+    reviewer = c.signer(Role.REVIEWER)
     with pytest.raises(Invalid):
-        approvals.reject(request=request, reason=" ", user=reviewer, actor=actor_of(reviewer))
-    approvals.reject(request=request, reason="too weak", user=reviewer, actor=actor_of(reviewer))
+        reviewer.reject(request, " ")
+    with pytest.raises(SigningRefused):
+        reviewer.reject(request, "too weak", password="a guess")
+    request.refresh_from_db()
+    assert request.state == ApprovalState.OPEN
+    reviewer.reject(request, "too weak")
     request.refresh_from_db()
     assert (request.state, request.closed_reason) == (ApprovalState.REJECTED, "too weak")
+    event = AuditEvent.objects.get(action="approval.rejected")
+    assert json.loads(event.body)["diff"]["record_sha256"][1] == request.record.sha256
     with pytest.raises(RequestClosed):
-        approvals.reject(request=request, reason="again", user=reviewer, actor=actor_of(reviewer))
+        reviewer.reject(request, "again")
+
+
+def test_a_rejection_by_a_program_is_refused() -> None:
+    request = c.requested()
+    reviewer = c.signer(Role.REVIEWER)
+    with pytest.raises(NotYours):
+        reviewer.reject(request, "x", actor=actor_of(reviewer.user, session="token:fml_abc"))
 
 
 def test_who_can_not_sign_can_not_reject() -> None:
     request = c.requested()
-    operator = accounts.user(Role.OPERATOR)
     with pytest.raises(Forbidden):
-        approvals.reject(request=request, reason="no", user=operator, actor=actor_of(operator))
+        c.signer(Role.OPERATOR).reject(request, "no")
