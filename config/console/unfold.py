@@ -5,13 +5,14 @@ from typing import Any
 
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
 
 
 def _file(name: str) -> Callable[[Any], str]:
     return lambda request: static(f"console/{name}")
 
 
-def _page(title: str, icon: str, name: str, **more: Any) -> dict[str, Any]:
+def _page(title: Any, icon: str, name: str, **more: Any) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), **more}
 
 
@@ -34,28 +35,28 @@ def _navigation(request: Any) -> list[dict[str, Any]]:
         for model in console._registry
         if model._meta.label_lower in RECORDS
     ]
-    return [{"title": "", "items": PAGES}, {"title": "Records", "items": records}]
+    return [{"title": "", "items": PAGES}, {"title": _("Records"), "items": records}]
 
 
 PAGES = [
-    _page("Today", "today", "index"),
-    _page("Adapters", "category", "adapters"),
-    _page("Versions", "stacks", "versions"),
-    _page("Approvals", "draw", "approvals"),
-    _page("Deployments", "lan", "deployments"),
-    _page("Rollouts", "move_up", "rollouts"),
-    _page("Playground", "science", "playground"),
-    _page("Nodes", "dns", "nodes"),
-    _page("System", "monitor_heart", "system"),
-    _page("Audit", "history_edu", "audit", permission=_may_audit),
+    _page(_("Today"), "today", "index"),
+    _page(_("Adapters"), "category", "adapters"),
+    _page(_("Versions"), "stacks", "versions"),
+    _page(_("Approvals"), "draw", "approvals"),
+    _page(_("Deployments"), "lan", "deployments"),
+    _page(_("Rollouts"), "move_up", "rollouts"),
+    _page(_("Playground"), "science", "playground"),
+    _page(_("Nodes"), "dns", "nodes"),
+    _page(_("System"), "monitor_heart", "system"),
+    _page(_("Audit"), "history_edu", "audit", permission=_may_audit),
 ]
 RECORDS = {
-    "accounts.person": ("People", "badge"),
-    "accounts.user": ("Accounts", "person"),
-    "accounts.rolegrant": ("Roles held", "verified_user"),
-    "accounts.apitoken": ("Tokens", "key"),
-    "registry.basemodel": ("Base models", "deployed_code"),
-    "compliance.evaluationset": ("Evaluation sets", "quiz"),
+    "accounts.person": (_("People"), "badge"),
+    "accounts.user": (_("Accounts"), "person"),
+    "accounts.rolegrant": (_("Roles held"), "verified_user"),
+    "accounts.apitoken": (_("Tokens"), "key"),
+    "registry.basemodel": (_("Base models"), "deployed_code"),
+    "compliance.evaluationset": (_("Evaluation sets"), "quiz"),
 }
 SHEETS = ("colours", "shell", "parts", "charts", "pages", "print")
 UNFOLD: dict[str, Any] = {

@@ -18,12 +18,12 @@ import structlog
 
 WITHHELD = "(text withheld)"
 Event = MutableMapping[str, Any]
-_dropped = 0
+_counts = {"dropped_keys": 0}
 
 
 def dropped_keys() -> int:
     """How many keys this process has left out of its lines: each is a mistake in our source."""
-    return _dropped
+    return _counts["dropped_keys"]
 
 
 @lru_cache(maxsize=512)
@@ -78,9 +78,8 @@ def configure(*, level: str, allowed: frozenset[str], processors: Sequence[Any] 
     """
 
     def keep_allowed(_: Any, __: str, event: Event) -> Event:
-        global _dropped
         kept = {key: value for key, value in event.items() if key in allowed}
-        _dropped += len(event) - len(kept)
+        _counts["dropped_keys"] += len(event) - len(kept)
         return kept
 
     shared: list[Any] = [

@@ -13,10 +13,9 @@ from config.accounts.roles import Act
 from serving.domain.facts import AlertSeverity
 from serving.domain.health import Status
 from serving.health import answers
+from serving.health.measuring import measured_for
 from serving.models import Alert
 from serving.selectors import alerts as reads
-
-from .open_paths import measured_for
 
 
 class AlertSerializer(serializers.Serializer[Any]):

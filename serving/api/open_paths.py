@@ -12,17 +12,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from config.core.problems import problem, respond
-from serving.gateway.gateway import SCOPE_KEY, Gateway
 from serving.health import answers, measuring
-from serving.health.measuring import Measured
+from serving.health.measuring import measured_for
 from serving.metrics.exposition import CONTENT_TYPE, exposition
-
-
-def measured_for(request: HttpRequest) -> Measured:
-    """All parts, with what this process's own gateway knows."""
-    gateway = getattr(request, "scope", {}).get(SCOPE_KEY)
-    is_away = isinstance(gateway, Gateway) and gateway.snapshots.is_control_away
-    return measuring.measure(is_control_away=is_away)
 
 
 @require_safe

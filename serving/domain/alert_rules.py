@@ -130,7 +130,8 @@ def _leases(facts: Facts) -> Iterator[Notice]:
     for row in facts.leases:
         if seconds_left(row, facts.at) <= row.ttl_seconds * LEASE_SHARE_LEFT:
             ends_at = row.renewed_at + timedelta(seconds=row.ttl_seconds)
-            said = f"The lease of {row.version} was not renewed; it ends at {ends_at:%H:%M:%S} UTC."
+            until = f"{ends_at:%Y-%m-%d %H:%M:%S} UTC"
+            said = f"The lease of {row.version} is not renewed; it runs until {until}."
             yield Notice(row.digest, said, row.renewed_at)
 
 

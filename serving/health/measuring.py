@@ -11,6 +11,7 @@ from typing import Any
 from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.db.models import Count
+from django.http import HttpRequest
 
 from compliance.models import ApprovalRequest
 from compliance.selectors.stops import open_stops
@@ -19,6 +20,7 @@ from config.core import broker
 from config.core.storage import blob_storage
 from serving.domain.facts import BrokerFacts, Facts
 from serving.domain.health import Component, Status
+from serving.gateway.gateway import SCOPE_KEY, Gateway
 from serving.health import judging
 from serving.health.probes import Probe, Run, ask_all
 from serving.models import Alert, Heartbeat, Replica, Rollout
@@ -138,6 +140,13 @@ def measure(*, is_control_away: bool = False) -> Measured:
         broker=asked[1] if asked else None,
         alerts=told.alerts if told else [],
     )
+
+
+def measured_for(request: HttpRequest) -> Measured:
+    """All parts, with what the gateway of this process knows, where it has one."""
+    gateway = getattr(request, "scope", {}).get(SCOPE_KEY)
+    is_away = isinstance(gateway, Gateway) and gateway.snapshots.is_control_away
+    return measure(is_control_away=is_away)
 
 
 def forget() -> None:

@@ -68,7 +68,7 @@ class Probe(Generic[T]):
         except Exception as error:
             # The outermost frame of this thread: whatever fails is what the probe is there to tell.
             run.error = type(error).__name__
-            log.warning("health.probe_failed", object=self.name, error_type=run.error)
+            log.exception("health.probe_failed", object=self.name)
         run.ended_at = time.monotonic()
         run.ended.set()
 

@@ -101,7 +101,7 @@ def _rollouts() -> Iterator[RolloutFact]:
         is_paused = row.state == RolloutState.PAUSED and row.paused_at is not None
         yield RolloutFact(
             uuid=str(row.uuid),
-            version=version.runtime_name if version else row.deployment.base_model.slug,
+            version=str(version or row.deployment.base_model.slug),
             deployment=row.deployment.public_name,
             state=row.state,
             paused_reason=row.paused_reason,
@@ -162,7 +162,7 @@ def _leases() -> Iterator[LeaseFact]:
     for row in open_permissions(Purpose.SERVE).order_by("pk"):
         if row.digest not in stopped:
             yield LeaseFact(
-                version=row.version.runtime_name,
+                version=str(row.version),
                 digest=row.digest,
                 ttl_seconds=row.ttl_seconds,
                 renewed_at=row.renewed_at,
@@ -184,7 +184,7 @@ def _rechecks() -> Iterator[RecheckFact]:
     for run in runs.select_related("version__adapter").order_by("pk"):
         fault = "A check blocks it." if run.is_blocked else "The checks broke down."
         yield RecheckFact(
-            version=run.version.runtime_name,
+            version=str(run.version),
             fault=fault,
             at=run.finished_at or run.requested_at,
         )

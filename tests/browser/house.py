@@ -7,13 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 from compliance.models import ApprovalRequest, EvaluationSet
-from compliance.services import checkpoints, sealing
+from compliance.services import checkpoints, permissions, sealing
 from config.accounts.models import User
-from config.core import clock
+from config.core import broker, clock
 from config.core.actors import SYSTEM
 from registry.models import Version
 from registry.services import aliases
 from serving.models import Deployment, Node, Rollout, RolloutStep
+from serving.services import heartbeats
+from serving.services.alerting import Watch
 from tests.factories import console
 
 
@@ -77,6 +79,19 @@ def wake(house: House) -> None:
     awake = [node.pk for node in house.nodes[:2]]
     Node.objects.filter(pk__in=awake).update(last_seen_at=clock.now())
     sealing.seal_pending()
+    heartbeats.beat(
+        name=heartbeats.CONTROL, duties=dict.fromkeys(("seal", "renew", "nodes"), clock.now())
+    )
+    permissions.renew_due()
+    Watch().look()
+    for name, queues in (
+        ("rollouts@ward", ["control"]),
+        ("worker@ward", ["checks", "evaluations"]),
+        ("agent@ward-1", ["node.node-1"]),
+        ("agent@ward-2", ["node.node-2"]),
+        ("beat", []),
+    ):
+        broker.sign(name, queues=queues)
 
 
 def build() -> House:

@@ -29,6 +29,7 @@ PAGES = {
     "rollout": ("operator", lambda house: f"/console/rollouts/{house.running.uuid}/"),
     "rollout-ended": ("operator", lambda house: f"/console/rollouts/{house.rolled_back.uuid}/"),
     "nodes": ("operator", lambda house: "/console/nodes/"),
+    "system": ("operator", lambda house: "/console/system/"),
     "audit": ("operator", lambda house: "/console/audit/"),
     "records": ("operator", lambda house: "/console/accounts/user/"),
 }

@@ -11,6 +11,8 @@ from config.accounts.services import people
 from config.core import clock
 from config.core.actors import SYSTEM
 from config.core.digests import sha256_hex
+from serving.services import heartbeats
+from serving.services.alerting import Watch
 from tests.factories import accounts, console
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,12 +77,22 @@ def test_what_is_wrong_is_said_first(world, as_user):
         actor=actor_of(world.operator),
     )
     with clock.frozen_at(clock.now() + timedelta(minutes=1)):
+        heartbeats.beat(name=heartbeats.CONTROL, duties={})
+        Watch().look()
         text = _text(as_user(world.operator).get("/console/"))
     assert "Triage assistant v1 is stopped everywhere." in text
     assert "odd answers" in text
     assert "The node node-1 does not answer." in text
-    assert "not sealed." in text
+    assert "not sealed in time." in text
     assert "3 things are wrong" in text
+
+
+def test_a_silent_control_loop_is_noticed_without_it(world, as_user):
+    with clock.frozen_at(clock.now() + timedelta(seconds=16)):
+        text = _text(as_user(world.operator).get("/console/"))
+    assert "The control process does not run" in text
+    assert "/docs/runbooks/control-down" in text
+    assert "1 thing is wrong" in text
 
 
 def test_live_deployments_count_what_they_answered(world, as_user):

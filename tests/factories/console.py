@@ -25,6 +25,7 @@ from serving.models import (
     Rollout,
     RolloutStep,
 )
+from serving.services import heartbeats
 from tests.factories import accounts, registry
 
 TEMPLATE = [{"role": "user", "content": "{text}"}]
@@ -64,6 +65,7 @@ def world() -> World:
         operator=member("Dan Example", "dan", Role.OPERATOR),
         officer=member("Eve Example", "eve", Role.COMPLIANCE_OFFICER),
     )
+    heartbeats.beat(name=heartbeats.CONTROL, duties={})
     for user in made.people():
         made.secrets[user.username] = accounts.totp_secret(user)
     made.adapter = registry.adapter(

@@ -7,22 +7,21 @@ from typing import Any
 
 from django.db.models import Count, F, OuterRef, Q, Subquery
 
-from compliance.models import ApprovalRequest, AuditEvent, CheckRun, Signature, Stop
-from compliance.selectors.verification import SEAL_WITHIN
+from compliance.models import ApprovalRequest, CheckRun, Signature, Stop
 from compliance.states import ApprovalState, RunState
 from config.accounts.models import User
 from config.accounts.roles import Act
 from config.console import words
 from config.console.access import Access
+from config.console.selectors.alerts import ShownAlert, shown
 from config.core import clock
 from registry.models import Version
 from serving.models import Answer, Deployment, Feedback, Node, Rollout
-from serving.selectors.nodes import is_seen
-from serving.states import OPEN_ROLLOUT_STATES, RolloutState
+from serving.selectors.alerts import open_alerts
+from serving.states import OPEN_ROLLOUT_STATES
 
 SPARK_BUCKETS = 24
 SPARK_HOURS = 24
-STUCK_AFTER = timedelta(minutes=30)
 LIMIT = 50
 
 _ACT_OF = {
@@ -88,6 +87,7 @@ class Today:
     others: list[Waiting]
     live: list[Live]
     rollouts: list[Rollout]
+    watched: list[ShownAlert]
     alerts: list[Alert]
     nodes: list[Node]
     sentence: str
@@ -103,21 +103,23 @@ def today(access: Access) -> Today:
         )[:LIMIT]
     )
     nodes = list(Node.objects.select_related("base_model").order_by("name")[:LIMIT])
-    alerts = _alerts(rollouts, nodes)
+    watched = shown(open_alerts())
+    alerts = [*_stop_alerts(), *_blocked_alerts()]
     queue.sort(key=lambda item: item.since)
     return Today(
         queue=queue,
         others=sorted(others, key=lambda item: item.since),
         live=_live(rollouts),
         rollouts=rollouts,
+        watched=watched,
         alerts=alerts,
         nodes=nodes,
-        sentence=_sentence(queue, alerts, rollouts),
+        sentence=_sentence(queue, [*watched, *alerts], rollouts),
     )
 
 
 def _sentence(
-    queue: Sequence[Waiting], alerts: Sequence[Alert], rollouts: Sequence[Rollout]
+    queue: Sequence[Waiting], alerts: Sequence[Alert | ShownAlert], rollouts: Sequence[Rollout]
 ) -> str:
     waits = (
         f"{words.counted(len(queue), 'thing waits', 'things wait')} for you"
@@ -264,26 +266,6 @@ def _buckets(
     return answers, failures
 
 
-def _alerts(rollouts: Sequence[Rollout], nodes: Sequence[Node]) -> list[Alert]:
-    now = clock.now()
-    alerts = [*_stop_alerts(), *_node_alerts(nodes), *_rollout_alerts(rollouts, now)]
-    unsealed = AuditEvent.objects.filter(sequence__isnull=True, at__lt=now - SEAL_WITHIN)
-    count = unsealed.count()
-    if count:
-        said = words.counted(count, "audit event is", "audit events are")
-        alerts.append(
-            Alert(
-                f"{said} not sealed.",
-                "The sealer should do it within a second; see whether the control process runs.",
-                "bad",
-                "link_off",
-                url_name="admin:audit",
-            )
-        )
-    alerts += _blocked_alerts()
-    return alerts
-
-
 def _stop_alerts() -> list[Alert]:
     stops = list(
         Stop.objects.filter(released_at__isnull=True).select_related("issued_by__person")[:LIMIT]
@@ -308,49 +290,6 @@ def _stop_alerts() -> list[Alert]:
                 version.uuid if version else None,
             )
         )
-    return alerts
-
-
-def _node_alerts(nodes: Sequence[Node]) -> list[Alert]:
-    alerts = []
-    for node in nodes:
-        if not node.is_enabled:
-            continue
-        if not is_seen(node):
-            text = f"The node {node.name} does not answer."
-            more = node.last_error or "It has not been seen in time."
-            alerts.append(Alert(text, more, "bad", "dns", node.last_seen_at, "admin:nodes"))
-    return alerts
-
-
-def _rollout_alerts(rollouts: Sequence[Rollout], now: datetime) -> list[Alert]:
-    alerts = []
-    for rollout in rollouts:
-        name = f"The rollout of {rollout.to_revision.version} in {rollout.deployment}"
-        if rollout.state == RolloutState.PAUSED:
-            alerts.append(
-                Alert(
-                    f"{name} is paused and waits for a person.",
-                    rollout.paused_reason,
-                    "warn",
-                    "pause_circle",
-                    rollout.started_at,
-                    "admin:rollout",
-                    rollout.uuid,
-                )
-            )
-        elif rollout.weight_percent == 0 and now - rollout.started_at > STUCK_AFTER:
-            alerts.append(
-                Alert(
-                    f"{name} is stuck.",
-                    "It began long ago and has no share of the requests yet.",
-                    "bad",
-                    "move_up",
-                    rollout.started_at,
-                    "admin:rollout",
-                    rollout.uuid,
-                )
-            )
     return alerts
 
 
