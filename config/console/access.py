@@ -4,6 +4,7 @@ from functools import cached_property
 
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from config.accounts.authentication import actor_of_request
 from config.accounts.events import AccessRefused
@@ -27,7 +28,7 @@ class Access:
         """The account; the site lets nobody in without one."""
         user = self._request.user
         if not isinstance(user, User):
-            raise Forbidden("Nobody is signed in.", fix="Sign in first.")
+            raise Forbidden(_("Nobody is signed in."), fix=_("Sign in first."))
         return user
 
     @property
@@ -57,7 +58,7 @@ class Access:
         """Empty where ``act`` is allowed, else which role it needs."""
         if self.may(act):
             return ""
-        return f"This needs the role {words.roles(roles_for(act))}."
+        return _("This needs the role %(roles)s.") % {"roles": words.roles(roles_for(act))}
 
     def require(self, act: Act) -> None:
         """Refuse an act that no role allows, on record.
@@ -68,7 +69,9 @@ class Access:
         if self.may(act):
             return
         error = Forbidden(
-            self.why_not(act), fix=f"Who could do it: {', '.join(who_could(act)) or 'nobody yet'}."
+            self.why_not(act),
+            fix=_("Who could do it: %(people)s.")
+            % {"people": ", ".join(who_could(act)) or _("nobody yet")},
         )
         with transaction.atomic():
             publish(

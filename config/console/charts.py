@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 WIDTH, HEIGHT = 100.0, 100.0
 
@@ -128,18 +129,20 @@ def corridor(curve: Any) -> SafeString:
     safe = _path(curve.points, most, "log10_safe", direction=1)
     return format_html(
         '<figure class="fm-corridor"><figcaption class="fm-sr">{}</figcaption>'
-        '<p class="fm-edge is-bad">worse: roll back</p>'
+        '<p class="fm-edge is-bad">{}</p>'
         '<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true" '
         'focusable="false"><line class="fm-mid" x1="0" x2="100" y1="50" y2="50"/>'
         '<line class="fm-limit is-bad" x1="0" x2="100" y1="4" y2="4"/>'
         '<line class="fm-limit is-good" x1="0" x2="100" y1="96" y2="96"/>'
         '<polyline class="fm-worse" points="{}"/><polyline class="fm-safe" points="{}"/></svg>'
-        '<p class="fm-edge is-good">good enough: go on</p>'
-        '<p class="fm-axis-words"><span>0</span><span>{} requests</span></p></figure>',
-        f"{curve.title}: evidence by number of requests",
+        '<p class="fm-edge is-good">{}</p>'
+        '<p class="fm-axis-words"><span>0</span><span>{}</span></p></figure>',
+        _("%(title)s: evidence by number of requests") % {"title": curve.title},
+        _("worse: roll back"),
         worse,
         safe,
-        f"{last.requests_count:,}",
+        _("good enough: go on"),
+        _("%(count)s requests") % {"count": f"{last.requests_count:,}"},
     )
 
 

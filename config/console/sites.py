@@ -8,6 +8,7 @@ from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
+from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
 from config.core.problems import problem, respond
@@ -30,8 +31,9 @@ class ConsoleSite(UnfoldAdminSite):
             body = problem(
                 status=403,
                 code="forbidden",
-                title="This account has no console",
-                detail=f"{request.user.get_username()} is the account of a program, or is closed.",
+                title=_("This account has no console"),
+                detail=_("%(name)s is the account of a program, or is closed.")
+                % {"name": request.user.get_username()},
             )
             return respond(request, body)
         target = request.GET.get("next") or request.get_full_path()

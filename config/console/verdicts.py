@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from config.console import words
 
 
@@ -47,10 +49,11 @@ def verdict(facts: Facts) -> Verdict:
     """The sentence; what is worse is said first."""
     if facts.stopped_at:
         return Verdict(
-            "Stopped everywhere.",
+            _("Stopped everywhere."),
             "block",
             "bad",
-            f"Nobody gets an answer from it. The reason given: {facts.stop_reason}",
+            _("Nobody gets an answer from it. The reason given: %(reason)s")
+            % {"reason": facts.stop_reason},
         )
     checks = _checks(facts)
     if checks and not facts.is_permitted:
@@ -61,62 +64,74 @@ def verdict(facts: Facts) -> Verdict:
 def _checks(facts: Facts) -> Verdict | None:
     states = dict(facts.runs)
     if states.get("package") == "failed":
-        return Verdict("The checks could not be run.", "error", "bad", "The reason is shown below.")
+        return Verdict(
+            _("The checks could not be run."), "error", "bad", _("The reason is shown below.")
+        )
     if states.get("package") != "done":
         return Verdict(
-            "The package is being checked.", "progress_activity", "info", "It takes a minute."
+            _("The package is being checked."), "progress_activity", "info", _("It takes a minute.")
         )
     if facts.lacks_evaluation:
         if facts.is_evaluating:
-            return Verdict("It is being evaluated on a node.", "progress_activity", "info")
+            return Verdict(_("It is being evaluated on a node."), "progress_activity", "info")
         return Verdict(
-            "The package is in order; what is missing is an evaluation.",
+            _("The package is in order; what is missing is an evaluation."),
             "hourglass_empty",
             "warn",
-            "Request one below. It runs on a node and takes a few minutes.",
+            _("Request one below. It runs on a node and takes a few minutes."),
         )
     if facts.blocked_by:
         number = words.counted(len(facts.blocked_by), "check blocks it", "checks block it")
         return Verdict(
-            f"This version can't be signed: {number}.",
+            _("This version can't be signed: %(number)s.") % {"number": number},
             "cancel",
             "bad",
-            f"{words.listed(list(facts.blocked_by))}. How to mend it is said below.",
+            _("%(checks)s. How to mend it is said below.")
+            % {"checks": words.listed(list(facts.blocked_by))},
         )
     if states.get("evidence") in {"waiting", "running"}:
-        return Verdict("The evidence is being checked.", "progress_activity", "info")
+        return Verdict(_("The evidence is being checked."), "progress_activity", "info")
     return None
 
 
 def _approval(facts: Facts) -> Verdict:
     if facts.live_in:
         return Verdict(
-            f"This version is live: {words.listed(list(facts.live_in))} answers with it.",
+            _("This version is live: %(names)s answers with it.")
+            % {"names": words.listed(list(facts.live_in))},
             "verified",
             "good",
         )
     if facts.canary_in:
-        said = [f"{percent} % of {name}" for name, percent in facts.canary_in]
-        return Verdict(f"This version is being tried on {words.listed(said)}.", "move_up", "info")
+        said = [
+            _("%(percent)s %% of %(name)s") % {"percent": percent, "name": name}
+            for name, percent in facts.canary_in
+        ]
+        return Verdict(
+            _("This version is being tried on %(shares)s.") % {"shares": words.listed(said)},
+            "move_up",
+            "info",
+        )
     if facts.is_permitted:
         return Verdict(
-            "Approved for deployment.", "verified", "good", "It may be deployed as a canary."
+            _("Approved for deployment."), "verified", "good", _("It may be deployed as a canary.")
         )
     if facts.request_state == "open":
         missing = words.counted(facts.needed - facts.signed, "signature is", "signatures are")
         return Verdict(
-            f"Ready to be signed: {missing} missing.",
+            _("Ready to be signed: %(signatures)s missing.") % {"signatures": missing},
             "draw",
             "info",
-            f"Next: {words.MEANING.get(facts.next_meaning, facts.next_meaning)}.",
+            _("Next: %(meaning)s.")
+            % {"meaning": words.MEANING.get(facts.next_meaning, facts.next_meaning)},
         )
     if facts.request_state == "rejected":
-        return Verdict("Approval was refused.", "cancel", "bad", facts.closed_reason)
+        return Verdict(_("Approval was refused."), "cancel", "bad", facts.closed_reason)
     if facts.request_state == "void":
-        return Verdict("The approval is void.", "block", "warn", facts.closed_reason)
+        return Verdict(_("The approval is void."), "block", "warn", facts.closed_reason)
     return Verdict(
-        "Nothing speaks against this version.",
+        _("Nothing speaks against this version."),
         "check_circle",
         "good",
-        "Approval can be requested; then people read the record and sign it.",
+        _("Approval can be requested; then people read the record and sign it."),
     )

@@ -177,9 +177,11 @@ def _sets(
     pairs = []
     for set_id in {*runs_a, *runs_b}:
         of_a, of_b = runs_a.get(set_id), runs_b.get(set_id)
+        either = of_a or of_b
+        assert either is not None, "the set has a run of one of them"
         pairs.append(
             SetPair(
-                str((of_a or of_b).evaluation_set),
+                str(either.evaluation_set),
                 _lines(a.by_set.get(set_id, {}), b.by_set.get(set_id, {})),
                 of_a.uuid if of_a else None,
                 of_b.uuid if of_b else None,
@@ -203,12 +205,8 @@ def _lines(a: Mapping[str, Item], b: Mapping[str, Item]) -> list[PairedLine]:
 
 
 def _line(name: str, a: dict[str, Item], b: dict[str, Item], *, is_group: bool) -> PairedLine:
-    return PairedLine(name, _rate(a), _rate(b), _difference(a, b), is_group)
-
-
-def _rate(items: dict[str, Item]) -> results.Rate | None:
-    found = results.rates(items)
-    return found[0] if found else None
+    rates = [results.rate_of(list(side.values()), name=name, is_group=is_group) for side in (a, b)]
+    return PairedLine(name, rates[0], rates[1], _difference(a, b), is_group)
 
 
 def _difference(a: Mapping[str, Item], b: Mapping[str, Item]) -> Comparison | None:

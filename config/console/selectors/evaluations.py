@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KeyTextTransform
@@ -187,7 +188,7 @@ def _filtered(
     return rows
 
 
-def run_for_page(uuid: object) -> EvaluationRun | None:
+def run_for_page(uuid: UUID) -> EvaluationRun | None:
     """The run with this uuid and all that its page names."""
     return (
         EvaluationRun.objects.filter(uuid=uuid)

@@ -125,6 +125,12 @@ def rates(items: dict[str, Item], live: dict[str, Item] | None = None) -> list[R
     return found
 
 
+def rate_of(items: list[Item], *, name: str, is_group: bool) -> Rate | None:
+    """Some items as one rate, against the minimum of a group or of a whole; None without items."""
+    minimum = CURRENT.stratum_minimum if is_group else CURRENT.items_minimum
+    return _rate(name, items, [], minimum, is_group=is_group) if items else None
+
+
 def rate_of_run(run: EvaluationRun) -> Rate:
     """A done run in all, from its stored counts."""
     bounds = wilson(run.correct_count, run.rows_done)

@@ -8,6 +8,7 @@ from typing import Any
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from config.console import audit_words, charts, words
 from config.console.unfold import RECORDS
@@ -48,22 +49,22 @@ def age(moment: datetime, now: datetime) -> str:
     seconds = (now - moment).total_seconds()
     size = abs(seconds)
     if size < 45:
-        return "just now"
+        return _("just now")
     for unit, length in _STEPS:
         if size >= length or unit == "minute":
             number = max(1, round(size / length))
             if unit == "day" and number > 60:
                 return moment.astimezone(UTC).strftime("%Y-%m-%d")
             said = words.counted(number, unit)
-            return f"{said} ago" if seconds > 0 else f"in {said}"
-    return "just now"
+            return (_("%(time)s ago") if seconds > 0 else _("in %(time)s")) % {"time": said}
+    return _("just now")
 
 
 @register.simple_tag
 def when(moment: datetime | None) -> SafeString | str:
     """A moment relative to now; exact UTC on hover, where a script adds the local time."""
     if moment is None:
-        return "never"
+        return _("never")
     exact = moment.astimezone(UTC)
     return format_html(
         '<time class="fm-when" datetime="{}" title="{} UTC">{}'
@@ -76,28 +77,28 @@ def when(moment: datetime | None) -> SafeString | str:
 
 
 @register.simple_tag
-def digest(value: str, label: str = "digest") -> SafeString | str:
+def digest(value: str, label: str = "") -> SafeString | str:
     """Twelve characters, the whole on demand, and a button that copies it."""
-    return _code(value, SHORT_HEX, label)
+    return _code(value, SHORT_HEX, label or _("digest"))
 
 
 @register.simple_tag
 def record_hash(value: str) -> SafeString | str:
     """A record's hash: sixteen characters and a button that copies it."""
-    return _code(value, 16, "record hash")
+    return _code(value, 16, _("record hash"))
 
 
 def _code(value: str, shown: int, label: str) -> SafeString | str:
     if not value:
         return "–"
     return format_html(
-        '<span class="fm-digest"><code title="{0}">{1}<span class="fm-print">{3}</span></code>'
-        '<button type="button" class="fm-copy" data-copy="{0}" aria-label="Copy the {2} {1}">'
+        '<span class="fm-digest"><code title="{0}">{1}<span class="fm-print">{2}</span></code>'
+        '<button type="button" class="fm-copy" data-copy="{0}" aria-label="{3}">'
         '<span class="fm-icon" aria-hidden="true">content_copy</span></button></span>',
         value,
         value[:shown],
-        label,
         value[shown:],
+        _("Copy the %(label)s %(value)s") % {"label": label, "value": value[:shown]},
     )
 
 
@@ -156,7 +157,7 @@ def plain(value: Any) -> str:
     if value is None or value == "":
         return "–"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, str):
         return value
     if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
@@ -173,7 +174,7 @@ def strata(population: Iterable[Any]) -> str:
             attribute = str(item.get("attribute", "")).replace("_", " ")
             levels.setdefault(attribute, []).append(str(item.get("name") or item.get("level")))
     named = [f"{words.listed(names)} ({attribute})" for attribute, names in levels.items()]
-    return "; ".join(named) or "nobody is named"
+    return "; ".join(named) or _("nobody is named")
 
 
 @register.filter
@@ -276,7 +277,7 @@ def stylesheets(names: str) -> list[str]:
 def record_title(opts: Any) -> str:
     """What the records of a model are called in the navigation."""
     named = RECORDS.get(opts.label_lower)
-    return named[0] if named else str(opts.verbose_name_plural).capitalize()
+    return str(named[0]) if named else str(opts.verbose_name_plural).capitalize()
 
 
 @register.filter
