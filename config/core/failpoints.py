@@ -44,6 +44,8 @@ Name = Literal[
     "signing.committed",
     "stop.listed",
     "stop.recorded",
+    "upload.chunk_synced",
+    "upload.whole_linked",
     "upload.blobs_stored",
     "upload.version_recorded",
     "upload.committed",

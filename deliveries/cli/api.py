@@ -1,7 +1,7 @@
 """Calls of the server's API: problems become refusals, a server that is away is waited for."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -24,6 +24,8 @@ class Api:
     def __init__(self, access: Access, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.patience_seconds = patience_seconds
         self._url = access.url
+        # Told of every answer, for whoever wants to know what was asked.
+        self.answered: list[Callable[[httpx.Response], object]] = []
         self._client = httpx.Client(
             base_url=f"{access.url}/api/v1/",
             headers={"Authorization": f"Bearer {access.token}", "Accept": "application/json"},
@@ -76,6 +78,8 @@ class Api:
                 fix="Is FORMULARY_URL right and the server up? It is safe to run this again.",
                 code="away",
             ) from error
+        for listener in self.answered:
+            listener(answer)
         if answer.status_code in AWAY_STATUSES:
             raise Away(f"{self._url} answers {answer.status_code}: it is not up.", code="away")
         if answer.is_error:

@@ -10,6 +10,7 @@ from django.db.models import Sum
 
 from config.accounts.models import User
 from config.core import clock, storage
+from config.core.failpoints import failpoint
 from registry.domain.packages import Member, PackageInvalid, plan_package
 from registry.domain.uploads import TTL_SECONDS, safe_bytes
 from registry.errors import (
@@ -160,6 +161,7 @@ def _append(row: Upload, file: PartialFile, pieces: Iterable[bytes], checksum: s
             f"The chunk at {row.offset_bytes} does not have its Upload-Checksum.",
             fix="Send the same bytes again.",
         )
+    failpoint("upload.chunk_synced")
     _record(row, row.offset_bytes + written_bytes)
 
 
@@ -179,6 +181,7 @@ def _complete(row: Upload, file: PartialFile) -> None:
             fix="Begin a new upload, and don't write to the file meanwhile.",
         )
     stored = storage.put_whole(file.path, sha256=sha256, size_bytes=row.size_bytes)
+    failpoint("upload.whole_linked")
     row.blob, _ = Blob.objects.get_or_create(
         sha256=stored.sha256, defaults={"size_bytes": stored.size_bytes}
     )
