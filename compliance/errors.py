@@ -89,6 +89,20 @@ class ReleaseRefused(Forbidden):
     title = "The stop is not released"
 
 
+class ResumeRefused(Forbidden):
+    """After a restore two persons let serving go on; this act is not the second person's."""
+
+    code = "resume-refused"
+    title = "Serving does not go on yet"
+
+
+class RestoreHeld(Conflict):
+    """The database was restored; nothing is served until two persons have looked at it."""
+
+    code = "restore-held"
+    title = "Serving is held after a restore"
+
+
 class AttemptOver(Conflict):
     """The evaluation belongs to another attempt by now."""
 

@@ -85,6 +85,34 @@ class DigestStopped(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StopBroughtBack(DigestStopped):
+    """The database lacked a stop that the list outside it names: restored, or killed in mid-act."""
+
+    action = "stop.brought_back"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreNoticed(Event):
+    """The database is older than what lies outside it; serving is held."""
+
+    action = "restore.noticed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeAsked(Event):
+    """A first person asks that serving go on after a restore."""
+
+    action = "restore.resume_asked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreResumed(Event):
+    """Two persons let serving go on after a restore."""
+
+    action = "restore.resumed"
+
+
+@dataclass(frozen=True, kw_only=True)
 class DigestReleased(Event):
     """Two persons released a stop."""
 

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from compliance.selectors.permissions import epoch
-from compliance.services import checkpoints, permissions, sealing, stops
+from compliance.services import checkpoints, permissions, restores, sealing, stops
 from config.core import clock
 from serving.models import Node
 from serving.services import alerting, heartbeats, nodes, rollbacks
@@ -32,6 +32,7 @@ RENEW_SECONDS = 1.0
 OBSERVE_SECONDS = 1.0
 STOPS_SECONDS = 0.25
 FALLBACK_SECONDS = 0.5
+STOP_LIST_SECONDS = 2.0
 ALERTS_SECONDS = 5.0
 HEARTBEAT_SECONDS = 1.0
 LEADER_SECONDS = 1.0
@@ -106,6 +107,7 @@ class Control:
             Duty("nodes", OBSERVE_SECONDS, self._nodes.tend),
             Duty("stops", STOPS_SECONDS, self._nodes.tell_stops),
             Duty("fallbacks", FALLBACK_SECONDS, rollbacks.obey_stops),
+            Duty("list of stops", STOP_LIST_SECONDS, stops.unite),
             Duty("alerts", ALERTS_SECONDS, alerting.Watch().look),
             Duty("heartbeat", HEARTBEAT_SECONDS, self._beat),
         )
@@ -132,7 +134,7 @@ class Control:
 
     def _lead(self, holds: Callable[[], bool]) -> None:
         log.info("control.leads", pid=os.getpid())
-        stops.unite()
+        restores.begin()
         leaving = threading.Event()
         threads = [
             threading.Thread(target=self._do, args=(duty, leaving), name=duty.name, daemon=True)

@@ -78,9 +78,12 @@ class NodeCalls:
                 return "unknown"
             raise
 
-    def put_leases(self, leases: Sequence[Mapping[str, Any]]) -> None:
-        """Replace all leases."""
-        self._call("PUT", "leases", {"leases": list(leases)})
+    def put_leases(
+        self, leases: Sequence[Mapping[str, Any]], *, counted_from_seconds: float | None = None
+    ) -> None:
+        """Replace all leases, counted from a moment of the node's own clock (``clock_seconds``)."""
+        body = {"leases": list(leases), "counted_from_seconds": counted_from_seconds}
+        self._call("PUT", "leases", body)
 
     def put_stops(self, *, epoch: int, digests: Sequence[str]) -> None:
         """Replace the stops."""

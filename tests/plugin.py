@@ -9,6 +9,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,18 @@ def _start_services() -> None:
         valkey = Valkey(home / "valkey", is_durable=False)
         os.environ["REDIS_URL"] = valkey.start()
         atexit.register(valkey.stop)
+
+
+@pytest.fixture(autouse=True)
+def _outside_the_database() -> Iterator[None]:
+    """What lies beside the database ends with its test, as the database's rows do.
+
+    Else the next test's new database is older than its list of stops: restored from a backup.
+    """
+    yield
+    home = Path(os.environ["FORMULARY_HOME"])
+    (home / "stops.jsonl").unlink(missing_ok=True)
+    shutil.rmtree(home / "checkpoints", ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)

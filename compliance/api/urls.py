@@ -11,6 +11,7 @@ from .evaluations import (
     EvaluationSetDetail,
     EvaluationSetList,
 )
+from .restores import RestoreAskResume, RestoreList, RestoreResume
 from .stops import PermissionList, StopAskRelease, StopList, StopRelease
 
 urlpatterns = [
@@ -25,6 +26,9 @@ urlpatterns = [
     path("approval-requests/<uuid:uuid>/sign", Sign.as_view(), name="approval-sign"),
     path("approval-requests/<uuid:uuid>/reject", Reject.as_view(), name="approval-reject"),
     path("permissions", PermissionList.as_view(), name="permissions"),
+    path("restores", RestoreList.as_view(), name="restores"),
+    path("restores/<uuid:uuid>/ask-resume", RestoreAskResume.as_view(), name="restore-ask-resume"),
+    path("restores/<uuid:uuid>/resume", RestoreResume.as_view(), name="restore-resume"),
     path("stops", StopList.as_view(), name="stops"),
     path("stops/<uuid:uuid>/ask-release", StopAskRelease.as_view(), name="stop-ask-release"),
     path("stops/<uuid:uuid>/release", StopRelease.as_view(), name="stop-release"),

@@ -5,6 +5,7 @@ from .audit import AuditEvent, Checkpoint
 from .checks import CheckResult, CheckRun, Finding
 from .evaluations import EvaluationItem, EvaluationRow, EvaluationRun, EvaluationSet
 from .permissions import Epoch, Permission, Stop
+from .restores import Restore
 
 __all__ = [
     "ApprovalRequest",
@@ -20,6 +21,7 @@ __all__ = [
     "Finding",
     "Permission",
     "Record",
+    "Restore",
     "Signature",
     "SigningLock",
     "Stop",

@@ -1,5 +1,6 @@
 """Reads of stops."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -22,6 +23,11 @@ def stopped_digests() -> frozenset[str]:
 def is_stopped(digest: str) -> bool:
     """Whether this digest is withdrawn now."""
     return open_stops().filter(digest=digest).exists()
+
+
+def was_released_since(digest: str, moment: datetime) -> bool:
+    """Whether two persons have released a stop of this digest at or after ``moment``."""
+    return Stop.objects.filter(digest=digest, released_at__gte=moment).exists()
 
 
 def stop_by_uuid(uuid: UUID | str) -> Stop:

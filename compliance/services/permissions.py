@@ -10,6 +10,7 @@ from compliance.events import PermissionChanged
 from compliance.models import ApprovalRequest, EvaluationRun, Permission
 from compliance.selectors.checks import live_gate_faults
 from compliance.selectors.permissions import open_permissions
+from compliance.selectors.restores import is_held
 from compliance.selectors.stops import stopped_digests
 from compliance.services import epochs
 from compliance.states import ApprovalState, Purpose, RunState
@@ -62,12 +63,15 @@ def renew_due() -> int:
     """Renew the leases that are due and whose live gates hold; how many.
 
     A lease is renewed at half of the interval already, so that a late loop costs nothing. What is
-    stopped, what is no longer approved and what failed its nightly check runs out by itself.
+    stopped, what is no longer approved, what failed its nightly check and what is held after a
+    restore runs out by itself.
     """
     now = clock.now()
     due = now - timedelta(seconds=settings.LEASE_RENEW_SECONDS / 2)
     stopped = stopped_digests()
-    rows = open_permissions().select_related("request", "run").filter(renewed_at__lte=due)
+    # After a restore nothing is served until two persons have looked at it.
+    purpose = Purpose.EVALUATE if is_held() else ""
+    rows = open_permissions(purpose).select_related("request", "run").filter(renewed_at__lte=due)
     renewed = [row.pk for row in rows if row.digest not in stopped and _holds(row)]
     if not renewed:
         return 0

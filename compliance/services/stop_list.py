@@ -1,19 +1,17 @@
-"""The list of stops outside the database: an append-only file of JSON lines."""
+"""The list of stops outside the database: an append-only file of JSON lines.
+
+A stop is two lines: ``stop`` before the database is asked, ``kept`` with the epoch once it has
+committed. A release is one, ``release`` with the epoch, after its commit.
+"""
 
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
-from django.conf import settings
-
-
-def path() -> Path:
-    """Where the list lies."""
-    return Path(settings.FORMULARY_HOME) / "stops.jsonl"
+from compliance.selectors.stop_list import StopList, path, stop_list
 
 
-def append(line: Mapping[str, str]) -> None:
+def append(line: Mapping[str, str | int]) -> None:
     """Add a line and wait until the disk has it."""
     target = path()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -30,19 +28,13 @@ def append(line: Mapping[str, str]) -> None:
 
 def stopped() -> dict[str, str]:
     """Digest → reason of each stop in the file that no later line releases."""
-    found: dict[str, str] = {}
-    try:
-        lines = path().read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return found
-    for line in lines:
-        try:
-            entry = json.loads(line)
-            digest, act = str(entry["digest"]), entry["act"]
-        except (ValueError, KeyError, TypeError):
-            continue  # the end of a line that a power cut left half written
-        if act == "stop":
-            found[digest] = str(entry.get("reason", ""))
-        elif act == "release":
-            found.pop(digest, None)
-    return found
+    return {digest: line.reason for digest, line in read().stopped.items()}
+
+
+def read() -> StopList:
+    """The list as it is now.
+
+    Raises:
+        OSError: it is there and can't be read.
+    """
+    return stop_list()

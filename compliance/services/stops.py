@@ -1,13 +1,14 @@
 """Stops a digest everywhere (one person, at once) and releases it (two persons)."""
 
 import re
+from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 
 from compliance.errors import ReleaseRefused
-from compliance.events import DigestReleased, DigestStopped, ReleaseAsked
+from compliance.events import DigestReleased, DigestStopped, ReleaseAsked, StopBroughtBack
 from compliance.models import Stop
-from compliance.selectors.stops import open_stops, stopped_digests
+from compliance.selectors.stops import open_stops, stopped_digests, was_released_since
 from compliance.services import audit, epochs, stop_list
 from config.accounts.models import User
 from config.accounts.roles import Act, roles_for
@@ -19,6 +20,9 @@ from config.core.events import publish
 from config.core.failpoints import failpoint
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_TRIES = 3
+# A line that is younger may be of a stop whose transaction has yet to commit.
+UNDER_WAY = timedelta(seconds=3)
 
 
 def issue(*, digest: str, reason: str, user: User, actor: Actor) -> Stop:
@@ -43,29 +47,53 @@ def issue(*, digest: str, reason: str, user: User, actor: Actor) -> Stop:
         raise
     stop_list.append(_line("stop", digest, reason, actor))
     failpoint("stop.listed")
-    stop = _issue(digest=digest, reason=reason, user=user, actor=actor)
+    stop = _issue(DigestStopped, digest=digest, reason=reason, user=user, actor=actor)
     failpoint("stop.recorded")
     return stop
 
 
-def _issue(*, digest: str, reason: str, user: User | None, actor: Actor) -> Stop:
-    try:
-        with transaction.atomic():
-            stop = Stop.objects.create(digest=digest, reason=reason[:1000], issued_by=user)
-            publish(
-                DigestStopped(
-                    actor=actor,
-                    object_type="digest",
-                    object_id=digest,
-                    diff={"stop": [None, str(stop.uuid)]},
-                    reason=reason,
-                    digest=digest,
-                )
+def _issue(
+    event: type[DigestStopped], *, digest: str, reason: str, user: User | None, actor: Actor
+) -> Stop:
+    for _ in range(_TRIES):
+        try:
+            stop, epoch = _create(event, digest=digest, reason=reason, user=user, actor=actor)
+        except IntegrityError:
+            repeated = _repeated(digest=digest, reason=reason, actor=actor)
+            if repeated is not None:
+                return repeated
+        else:
+            stop_list.append(_line("kept", digest, "", actor, epoch=epoch))
+            return stop
+    raise Conflict(
+        "This digest is being stopped and released at the same moment.",
+        fix="Stop it again; the list outside the database holds this stop already.",
+    )
+
+
+def _create(
+    event: type[DigestStopped], *, digest: str, reason: str, user: User | None, actor: Actor
+) -> tuple[Stop, int]:
+    with transaction.atomic():
+        stop = Stop.objects.create(digest=digest, reason=reason[:1000], issued_by=user)
+        publish(
+            event(
+                actor=actor,
+                object_type="digest",
+                object_id=digest,
+                diff={"stop": [None, str(stop.uuid)]},
+                reason=reason,
+                digest=digest,
             )
-            epochs.bump_stops()
-    except IntegrityError:
-        with transaction.atomic():
-            stop = open_stops().get(digest=digest)
+        )
+        return stop, epochs.bump_stops()
+
+
+def _repeated(*, digest: str, reason: str, actor: Actor) -> Stop | None:
+    """The open stop that was there first, None when it has been released meanwhile."""
+    with transaction.atomic():
+        stop = open_stops().select_for_update().filter(digest=digest).first()
+        if stop is not None:
             audit.record(
                 action="stop.repeated",
                 actor=actor,
@@ -143,24 +171,55 @@ def release(*, stop: Stop, user: User, actor: Actor) -> Stop:
                     digest=stop.digest,
                 )
             )
-            epochs.bump_stops()
+            epoch = epochs.bump_stops()
     except DomainError as error:
         _refused("stop.release_refused", actor, stop.digest, error)
         raise
-    stop_list.append(_line("release", stop.digest, locked.release_reason, actor))
+    stop_list.append(_line("release", stop.digest, locked.release_reason, actor, epoch=epoch))
     return locked
 
 
 def unite() -> int:
-    """Stop what the list outside the database names and the database has forgotten; how many.
+    """Stop what the list outside the database names and the database lacks; how many.
 
-    Called at start: a restored backup must not revive a stopped digest.
+    Called at start and every few seconds: a restored backup must not revive a stopped digest. What
+    the database holds stopped and the list says is released stays stopped, until two persons
+    release it anew.
+
+    Raises:
+        OSError: the list is there and can't be read.
     """
+    listed = stop_list.read()
+    epochs.lift_stops(above=listed.epoch)
+    # After the list: whatever was committed before its line is seen.
     known = stopped_digests()
-    missing = {digest: why for digest, why in stop_list.stopped().items() if digest not in known}
-    for digest, reason in missing.items():
-        _issue(digest=digest, reason=reason or "stopped", user=None, actor=SYSTEM)
-    return len(missing)
+    count = 0
+    for digest, line in listed.stopped.items():
+        if digest in known or (line.at is not None and clock.now() - line.at < UNDER_WAY):
+            continue
+        if line.at is not None and was_released_since(digest, line.at):
+            # A process ended, or has yet to go on, between the release and its line.
+            stop_list.append(_line("release", digest, "", SYSTEM))
+            continue
+        _issue(
+            StopBroughtBack,
+            digest=digest,
+            reason=line.reason or "stopped",
+            user=None,
+            actor=SYSTEM,
+        )
+        count += 1
+    return count
+
+
+def follow(known: frozenset[str]) -> None:
+    """Unite where the list names what ``known`` lacks; for those who look each second.
+
+    Raises:
+        OSError: the list is there and can't be read.
+    """
+    if not stop_list.read().stopped.keys() <= known:
+        unite()
 
 
 def _may_stop(user: User) -> None:
@@ -207,11 +266,14 @@ def _refused(action: str, actor: Actor, digest: str, error: DomainError) -> None
     )
 
 
-def _line(act: str, digest: str, reason: str, actor: Actor) -> dict[str, str]:
-    return {
+def _line(
+    act: str, digest: str, reason: str, actor: Actor, *, epoch: int = 0
+) -> dict[str, str | int]:
+    line: dict[str, str | int] = {
         "at": clock.isoformat(clock.now()),
         "act": act,
         "digest": digest,
         "reason": reason[:1000],
         "by": actor.name,
     }
+    return {**line, "epoch": epoch} if epoch else line

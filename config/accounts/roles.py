@@ -34,6 +34,7 @@ class Act(StrEnum):
     SIGN_APPROVE = "sign:approved"
     DEPLOY = "deployments:write"
     STOP = "stops:write"
+    RESUME = "restores:write"
     NODES = "nodes:write"
     AUDIT = "audit:read"
     INFER = "inference"
@@ -62,8 +63,8 @@ ACTS_OF: Mapping[Role, frozenset[Act]] = {
     Role.REVIEWER: _EVERYBODY | {Act.SIGN_REVIEW_TECHNICAL, Act.EVALUATE, Act.STOP},
     Role.CLINICAL_REVIEWER: _EVERYBODY | {Act.SIGN_REVIEW_CLINICAL, Act.SIGN_APPROVE, Act.STOP},
     Role.PRIVACY_OFFICER: _EVERYBODY | {Act.SIGN_REVIEW_PRIVACY, Act.STOP, Act.AUDIT},
-    Role.COMPLIANCE_OFFICER: _EVERYBODY | {Act.SIGN_APPROVE, Act.AUDIT, Act.STOP},
-    Role.OPERATOR: _EVERYBODY | {Act.DEPLOY, Act.STOP, Act.NODES, Act.AUDIT},
+    Role.COMPLIANCE_OFFICER: _EVERYBODY | {Act.SIGN_APPROVE, Act.AUDIT, Act.STOP, Act.RESUME},
+    Role.OPERATOR: _EVERYBODY | {Act.DEPLOY, Act.STOP, Act.NODES, Act.AUDIT, Act.RESUME},
     Role.ADMINISTRATOR: _EVERYBODY | {Act.ACCOUNTS, Act.NODES, Act.AUDIT},
     Role.APPLICATION: frozenset({Act.INFER, Act.FEEDBACK}),
     Role.NODE_AGENT: frozenset({Act.FETCH_BLOBS, Act.REPORT_REPLICAS}),

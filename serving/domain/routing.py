@@ -19,6 +19,7 @@ class Standing(StrEnum):
     LEASE_ENDED = "lease_ended"
     NOT_PROVEN = "not_proven"
     CONTROL_AWAY = "control_away"
+    HELD = "held"
 
 
 class RoutingUnit(StrEnum):
@@ -94,11 +95,15 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A permission's lease as read; a greater ``sequence`` renews it for ``ttl_seconds``."""
+    """A permission's lease as read; a greater ``sequence`` renews it for ``ttl_seconds``.
+
+    ``age_seconds``: since its last renewal, by the clocks on the wall when it was read.
+    """
 
     permission_pk: int
     sequence: int
     ttl_seconds: int
+    age_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +124,8 @@ class RoutingSnapshot:
     """All that a gateway needs to know, as read from the database at one moment.
 
     ``deployments`` by public name, ``upstreams`` by ``Target.key``, ``leases`` by version pk,
-    ``stops`` digests, ``tokens`` by the SHA-256 hex of their text.
+    ``stops`` digests, ``tokens`` by the SHA-256 hex of their text. While ``is_held`` nothing is
+    served, because the database was restored.
     """
 
     routing_epoch: int = -1
@@ -128,6 +134,7 @@ class RoutingSnapshot:
     upstreams: Mapping[str, tuple[Upstream, ...]] = field(default_factory=dict)
     leases: Mapping[int, Lease] = field(default_factory=dict)
     stops: frozenset[str] = frozenset()
+    is_held: bool = False
     tokens: Mapping[str, TokenGrant] = field(default_factory=dict)
 
 
@@ -135,7 +142,9 @@ class LeaseClock:
     """When each lease ends on this process's monotonic clock.
 
     A lease runs from the moment when its newest sequence was first seen; a sequence that was seen
-    before, or an older one, renews nothing.
+    before, or an older one, renews nothing. Only of a permission that was never seen before is the
+    age believed: a process that starts anew must not make longer what nobody renews any more, and
+    where the clocks on the wall differ it waits for one renewal.
     """
 
     def __init__(self) -> None:
@@ -146,11 +155,10 @@ class LeaseClock:
         seen: dict[int, tuple[Lease, float]] = {}
         for version_pk, lease in leases.items():
             known = self._seen.get(version_pk)
-            if (
-                known is None
-                or known[0].permission_pk != lease.permission_pk
-                or known[0].sequence < lease.sequence
-            ):
+            if known is None or known[0].permission_pk != lease.permission_pk:
+                left_seconds = lease.ttl_seconds - max(0.0, lease.age_seconds)
+                known = (lease, at_seconds + left_seconds)
+            elif known[0].sequence < lease.sequence:
                 known = (lease, at_seconds + lease.ttl_seconds)
             seen[version_pk] = known
         self._seen = seen
@@ -173,6 +181,8 @@ def standing(
     """Wanted ∩ permitted ∩ proven − stopped, for one wanted version at ``at_seconds``."""
     if target.digest in snapshot.stops:
         return Standing.STOPPED
+    if snapshot.is_held:
+        return Standing.HELD
     if not target.is_base:
         if target.version_pk not in snapshot.leases:
             return Standing.NOT_PERMITTED

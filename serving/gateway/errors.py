@@ -93,6 +93,7 @@ def refusal_of(standing: Standing, *, public_name: str, retry_after_seconds: int
         Standing.LEASE_ENDED: "its permission has not been renewed in time",
         Standing.CONTROL_AWAY: "the control plane can't be reached and its policy says to wait",
         Standing.NOT_PROVEN: "no node has proven it",
+        Standing.HELD: "the database was restored and two persons have to look at it first",
     }[standing]
     return NoReplica(
         f"{public_name} can't be answered now: {why}.",

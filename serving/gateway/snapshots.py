@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import structlog
 
+from compliance.services import restores, stops
 from serving.domain.routing import (
     DeploymentRoute,
     LeaseClock,
@@ -78,14 +79,31 @@ class SnapshotKeeper:
                 await self._polled.wait_for(lambda: self._began_at >= asked_at)
 
     async def _poll(self) -> None:
-        """Look at the epochs; read the snapshot when they moved, or when it has grown old."""
+        """Look at the epochs; read the snapshot when they moved, or when it has grown old.
+
+        First, and after the database was away, a restored one is noticed before it is followed.
+        """
         began = time.monotonic()
+        if self.is_control_away:
+            await self._threads.run(restores.begin)
+        await self._threads.run(stops.follow, self.current.stops)
         epochs = await self._threads.run(selectors.epochs)
         is_old = began - self._read_at >= self._limits.reread_seconds
         if is_old or epochs != (self.current.routing_epoch, self.current.stops_epoch):
             began = time.monotonic()
-            self._take(await self._threads.run(selectors.build_snapshot), began)
+            snapshot = await self._threads.run(selectors.build_snapshot)
+            if self._is_newer_than(snapshot):
+                # The database was restored while this process ran.
+                await self._threads.run(restores.begin)
+                snapshot = await self._threads.run(selectors.build_snapshot)
+            self._take(snapshot, began)
         self._polled_at = began
+
+    def _is_newer_than(self, snapshot: RoutingSnapshot) -> bool:
+        return (
+            self.current.routing_epoch > snapshot.routing_epoch
+            or self.current.stops_epoch > snapshot.stops_epoch
+        )
 
     def _take(self, snapshot: RoutingSnapshot, read_at_seconds: float) -> None:
         # Leases count from before the read: a renewal is never taken for younger than it is.

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.core.errors import DomainError
+from serving.node import metrics as node_metrics
 from serving.node.bodies import (
     parse_generate,
     parse_leases,
@@ -74,6 +75,7 @@ def build_app(node: Node, *, secret: str) -> ASGIApp:
         routes=[
             Route("/healthz", _bind(node, healthz), methods=["GET"]),
             Route("/node/v1/status", _bind(node, status), methods=["GET"]),
+            Route("/node/v1/metrics", _bind(node, metrics), methods=["GET"]),
             Route(replica, _bind(node, put_replica), methods=["PUT"]),
             Route(replica, _bind(node, delete_replica), methods=["DELETE"]),
             Route("/node/v1/leases", _bind(node, put_leases), methods=["PUT"]),
@@ -116,6 +118,11 @@ async def status(node: Node, _: Request) -> Response:
     return JSONResponse(node.status())
 
 
+async def metrics(node: Node, _: Request) -> Response:
+    """Numbers for Prometheus, which sends the node's secret."""
+    return Response(node_metrics.exposition(node), media_type=node_metrics.CONTENT_TYPE)
+
+
 async def put_replica(node: Node, request: Request) -> Response:
     """Verify, load and publish a package folder."""
     name = request.path_params["name"]
@@ -133,8 +140,8 @@ async def delete_replica(node: Node, request: Request) -> Response:
 
 async def put_leases(node: Node, request: Request) -> Response:
     """Replace all leases."""
-    leases = parse_leases(await read_object(request))
-    node.leases.replace_all(leases)
+    leases, counted_from_seconds = parse_leases(await read_object(request))
+    node.leases.replace_all(leases, counted_from_seconds=counted_from_seconds)
     return JSONResponse({"leases": len(leases), "boot_id": node.boot_id})
 
 
@@ -156,10 +163,12 @@ async def generate(node: Node, request: Request) -> Response:
         digest = node.require_permitted(name, body.purpose, body.run)
     answer = Answer(node.engine, body.request, digest)
     node.answers.add(answer)
+    node.metrics.begun(len(node.answers))
     started = time.monotonic()
 
     def on_end(finish: str, tokens: int) -> None:
         node.answers.discard(answer)
+        node.metrics.ended(finish, tokens)
         log.info(
             "answer.ended",
             replica=name or "base",

@@ -104,14 +104,17 @@ def parse_replica(body: Mapping[str, Any], *, name: str) -> tuple[str, Path, Any
     return digest, path, parse_lease(lease, name=name, digest=digest)
 
 
-def parse_leases(body: Mapping[str, Any]) -> list[tuple[LeaseKey, float]]:
-    """Key and ttl of each lease in ``PUT leases``."""
+def parse_leases(
+    body: Mapping[str, Any],
+) -> tuple[list[tuple[LeaseKey, float]], float | None]:
+    """Key and ttl of each lease in ``PUT leases``, and the moment that they count from."""
     leases = body.get("leases")
     if not isinstance(leases, list) or not all(isinstance(item, dict) for item in leases):
         raise RequestInvalid("leases should be a list of objects")
-    return [
+    parsed = [
         parse_lease(item, name=_text(item, "name"), digest=_text(item, "digest")) for item in leases
     ]
+    return parsed, _number(body, "counted_from_seconds", 0, math.inf)
 
 
 def parse_stops(body: Mapping[str, Any]) -> tuple[int, list[str]]:

@@ -33,10 +33,22 @@ class Leases:
         """Add or renew one lease from now on."""
         self._ends_at = {**self._ends_at, key: self._clock() + ttl_seconds}
 
-    def replace_all(self, leases: Iterable[tuple[LeaseKey, float]]) -> None:
-        """Hold exactly these leases (key, ttl in seconds) from now on."""
+    @property
+    def clock_seconds(self) -> float:
+        """This node's monotonic clock now."""
+        return self._clock()
+
+    def replace_all(
+        self, leases: Iterable[tuple[LeaseKey, float]], *, counted_from_seconds: float | None = None
+    ) -> None:
+        """Hold exactly these leases (key, ttl in seconds) from now on.
+
+        ``counted_from_seconds``: a moment of this node's clock, from before the leases were read;
+        what was long on its way here ends when it would have ended.
+        """
         now = self._clock()
-        self._ends_at = {key: now + ttl_seconds for key, ttl_seconds in leases}
+        began = now if counted_from_seconds is None else min(now, counted_from_seconds)
+        self._ends_at = {key: began + ttl_seconds for key, ttl_seconds in leases}
 
     def drop(self, name: str) -> None:
         """Forget every lease of ``name``."""

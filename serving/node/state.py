@@ -15,6 +15,7 @@ from config.core.failpoints import failpoint
 from serving.domain import shown
 from serving.engines.base import AdapterState, Engine
 from serving.engines.errors import AdapterUnknown, AnswerFailed
+from serving.node.metrics import NodeMetrics
 from serving.node.packages import RUNTIME_NAME, require_name_fits, verify_package
 from serving.node.permits import LeaseKey, Leases, Stops
 from serving.node.problems import Stopped
@@ -34,6 +35,7 @@ class Node:
         self.leases = Leases(time.monotonic)
         self.stops = Stops()
         self.answers: set[Answer] = set()
+        self.metrics = NodeMetrics()
 
     async def load(
         self, name: str, digest: str, path: Path, lease: tuple[LeaseKey, float] | None
@@ -57,6 +59,7 @@ class Node:
             except DomainError as error:
                 log.warning("replica.refused", replica=name, digest=digest, code=error.code)
                 raise
+            self.metrics.swapped(time.monotonic() - started)
             log.info(
                 "replica.loaded",
                 replica=name,
@@ -160,6 +163,7 @@ class Node:
                 }
                 for key, left in self.leases.live()
             ],
+            "clock_seconds": self.leases.clock_seconds,
             "stops_epoch": self.stops.epoch,
             "loaded": [
                 {"name": a.name, "digest": a.digest, "state": a.state.value, "refs": a.refs}

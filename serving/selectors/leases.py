@@ -5,6 +5,7 @@ from typing import Any
 
 from compliance.models import Permission
 from compliance.selectors.permissions import open_permissions
+from compliance.selectors.restores import is_held
 from compliance.selectors.stops import stopped_digests
 from compliance.states import Purpose
 from config.core import clock
@@ -33,16 +34,20 @@ def lease_body(permission: Permission) -> dict[str, Any] | None:
 
 
 def leases_of(node: Node) -> list[dict[str, Any]]:
-    """Every live permission for a version that has a replica on the node."""
+    """Every live permission for a version that has a replica on the node.
+
+    Where serving is held after a restore, only those to evaluate.
+    """
     there = (
         Replica.objects.filter(node=node)
         .exclude(state=ReplicaState.UNLOADED)
         .values_list("version_id", flat=True)
     )
-    stopped = stopped_digests()
+    stopped, purpose = stopped_digests(), Purpose.EVALUATE if is_held() else ""
+    rows = open_permissions(purpose).select_related("run")
     bodies = [
         lease_body(row)
-        for row in open_permissions().select_related("run").filter(version_id__in=list(there))
+        for row in rows.filter(version_id__in=list(there))
         if row.digest not in stopped
     ]
     return [body for body in bodies if body is not None]

@@ -9,6 +9,7 @@ from cryptography.fernet import InvalidToken
 from django.db.models import F
 
 from compliance.models import Epoch, Permission, Stop
+from compliance.selectors.restores import is_held
 from compliance.states import Purpose
 from config.accounts.models import ApiToken, RoleGrant
 from config.accounts.roles import Role, acts_of
@@ -41,7 +42,7 @@ def epochs() -> tuple[int, int]:
 
 
 def build_snapshot() -> RoutingSnapshot:
-    """Everything a gateway needs, in nine queries.
+    """Everything a gateway needs, in ten queries.
 
     The epochs are read first: what changes while the rest is read changes them again.
     """
@@ -53,6 +54,7 @@ def build_snapshot() -> RoutingSnapshot:
         upstreams=_upstreams(),
         leases=_leases(),
         stops=frozenset(Stop.objects.filter(released_at=None).values_list("digest", flat=True)),
+        is_held=is_held(),
         tokens=_grants(_live_tokens()),
     )
 
@@ -152,9 +154,13 @@ def _upstreams() -> dict[str, tuple[Upstream, ...]]:
 
 def _leases() -> dict[int, Lease]:
     rows = Permission.objects.filter(purpose=Purpose.SERVE, ended_at=None).values_list(
-        "version_id", "pk", "lease_sequence", "ttl_seconds"
+        "version_id", "pk", "lease_sequence", "ttl_seconds", "renewed_at"
     )
-    return {version_pk: Lease(*row) for version_pk, *row in rows}
+    now = clock.now()
+    return {
+        version_pk: Lease(pk, sequence, ttl_seconds, (now - renewed_at).total_seconds())
+        for version_pk, pk, sequence, ttl_seconds, renewed_at in rows
+    }
 
 
 def _live_tokens() -> Any:

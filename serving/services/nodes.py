@@ -138,16 +138,22 @@ def observe(*, node: Node) -> bool:
 def tell(*, node: Node) -> None:
     """Give a node its leases, and the stops where it has not got the newest set.
 
+    The node counts the leases from the moment of its own clock that it last told us: a call that
+    took long makes none of them longer.
+
     Raises:
         NodeUnreachable, NodeRefused: it did not take them.
     """
     _, stops_epoch = epoch()
     with calls_to(node) as calls:
         row = Node.objects.get(pk=node.pk)
+        if epochs.lift_stops(above=row.stops_epoch_seen):
+            # The database was restored: the node has seen a later set, and takes no earlier one.
+            _, stops_epoch = epoch()
         if row.stops_epoch_seen != stops_epoch:
             calls.put_stops(epoch=stops_epoch, digests=sorted(stopped_digests()))
             Node.objects.filter(pk=node.pk).update(stops_epoch_seen=stops_epoch)
-        calls.put_leases(leases_of(row))
+        calls.put_leases(leases_of(row), counted_from_seconds=row.status.get("clock_seconds"))
 
 
 def tend(*, node: Node) -> bool:

@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from compliance.services import approvals
+from compliance.services import approvals, restores
 from config.accounts.models import User
 from config.accounts.roles import Act
 from config.core.actors import Actor
@@ -43,12 +43,14 @@ def start(
     Raises:
         Forbidden: no role of the account may deploy.
         NotPermitted: the version is not approved, or stopped; the attempt is in the trail.
+        RestoreHeld: the database was restored, and serving is held.
         RolloutInvalid: another adapter's version, an unknown strategy, or what is live already.
         RolloutOpen: another rollout is under way.
         NoSlotForRollout: the nodes have no slot for another live version.
     """
     with refusals_recorded("rollout.refused", deployment, actor):
         rights.require(user=user, act=Act.DEPLOY)
+        restores.require_resumed()
         if version is None:
             strategy = "base"
         _check(deployment, version, strategy, reason)

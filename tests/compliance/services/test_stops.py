@@ -7,12 +7,13 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from compliance.errors import ReleaseRefused
-from compliance.models import AuditEvent, Stop
+from compliance.models import AuditEvent, Epoch, Stop
 from compliance.selectors import epoch, is_stopped, stopped_digests
-from compliance.services import stop_list, stops
+from compliance.services import epochs, stop_list, stops
 from config.accounts.models import User
 from config.accounts.roles import Role
 from config.accounts.selectors import actor_of
+from config.core import clock
 from config.core.errors import Conflict, Forbidden, Invalid
 from tests.factories import accounts
 
@@ -47,8 +48,8 @@ def test_one_person_stops_a_digest_that_nobody_knows(operator: User, home: Path)
     _stop(operator)
     assert stopped_digests() == frozenset({DIGEST})
     assert epoch() == (before[0] + 1, before[1] + 1)
-    (line,) = (home / "stops.jsonl").read_text().splitlines()
-    entry = json.loads(line)
+    entry, kept = (json.loads(line) for line in (home / "stops.jsonl").read_text().splitlines())
+    assert (kept["act"], kept["epoch"]) == ("kept", epoch()[1])
     assert (entry["act"], entry["digest"], entry["by"]) == ("stop", DIGEST, operator.username)
     event = AuditEvent.objects.get(action="stop.issued")
     assert (event.object_id, event.actor_name) == (DIGEST, operator.username)
@@ -119,8 +120,12 @@ def test_a_restored_backup_does_not_revive_a_stopped_digest(operator: User, home
     with (home / "stops.jsonl").open("a") as stream:
         stream.write('{"act": "stop", "dig')  # the power went while this line was written
     assert not is_stopped(DIGEST)
-    assert stops.unite() == 1
-    assert stops.unite() == 0
+    assert stops.unite() == 0, "a younger line may be of a stop that is under way"
+    with clock.frozen_at(clock.now() + stops.UNDER_WAY):
+        assert stops.unite() == 1
+        assert stops.unite() == 0
+    event = AuditEvent.objects.get(action="stop.brought_back")
+    assert (event.object_id, event.actor_name) == (DIGEST, "formulary")
     assert is_stopped(DIGEST)
     assert Stop.objects.get().reason == "wrong dose"
     _stop(operator, "cd" * 32)
@@ -134,5 +139,39 @@ def test_a_stop_is_kept_where_the_database_fails(operator: User, home: Path) -> 
         _stop(operator)
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE gone RENAME TO compliance_stop")
-    assert stops.unite() == 1
+    with clock.frozen_at(clock.now() + stops.UNDER_WAY):
+        assert stops.unite() == 1
     assert is_stopped(DIGEST)
+
+
+def test_a_release_without_its_line_is_not_taken_back(operator: User, home: Path) -> None:
+    _release(_ask(_stop(operator), operator), accounts.user(Role.OPERATOR))
+    lines = (home / "stops.jsonl").read_text().splitlines()
+    (home / "stops.jsonl").write_text("\n".join(lines[:-1]) + "\n")  # killed before the last line
+    with clock.frozen_at(clock.now() + stops.UNDER_WAY):
+        assert stops.unite() == 0
+    assert not is_stopped(DIGEST)
+    assert stop_list.stopped() == {}
+
+
+def test_what_was_released_after_the_backup_waits_for_two_persons_anew(operator: User) -> None:
+    stop = _stop(operator)
+    _release(_ask(stop, operator), accounts.user(Role.OPERATOR))
+    # As the backup has it: stopped, and nobody has asked.
+    Stop.objects.filter(pk=stop.pk).update(
+        release_asked_by=None, release_asked_at=None, released_by=None, released_at=None
+    )
+    with clock.frozen_at(clock.now() + stops.UNDER_WAY):
+        assert stops.unite() == 0
+    assert is_stopped(DIGEST)
+    with pytest.raises(ReleaseRefused):
+        _release(stop, accounts.user(Role.OPERATOR))
+
+
+def test_the_count_goes_on_above_what_the_list_has_seen(operator: User) -> None:
+    _stop(operator)
+    seen = epoch()[1]
+    Epoch.objects.update(stops=0)
+    stops.unite()
+    assert epoch()[1] > seen
+    assert not epochs.lift_stops(above=epoch()[1] + epochs.MOST_AHEAD + 1), "nobody can be so far"
