@@ -84,5 +84,9 @@ app.conf.beat_schedule = {
         "task": "serving.tasks.forget_reported_texts",
         "schedule": 3600.0,
     },
+    "sweep-idempotency-keys": {
+        "task": "config.accounts.tasks.sweep_idempotency_keys",
+        "schedule": 3600.0,
+    },
     "nightly": {"task": "compliance.tasks.recheck_approved", "schedule": 24 * 3600.0},
 }

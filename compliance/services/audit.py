@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from compliance.domain.audit_chain import event_body, plain
 from compliance.models import AuditEvent
+from config.accounts.services import idempotency
 from config.core import clock
 from config.core.actors import Actor
 from config.core.digests import canonical_json
@@ -30,7 +31,32 @@ def record(
     """Write an event in the caller's transaction: change and event commit or fail together.
 
     ``diff`` is ``{field: [old, new]}`` and never holds patient text.
+
+    Raises:
+        IdempotencyKeyInUse: the request's idempotency key was taken over; nothing may commit.
     """
+    idempotency.note_act(f"{action} {object_type} {object_id}")
+    return _write(
+        action=action,
+        actor=actor,
+        object_type=object_type,
+        object_id=object_id,
+        object_rev=object_rev,
+        diff=diff,
+        reason=reason,
+    )
+
+
+def _write(
+    *,
+    action: str,
+    actor: Actor,
+    object_type: str,
+    object_id: str,
+    object_rev: str = "",
+    diff: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEvent:
     at = clock.now()
     uuid = uuid4()
     body = event_body(
@@ -74,7 +100,7 @@ def record_refusal(
 
     def write() -> None:
         with transaction.atomic():
-            record(
+            _write(
                 action=action,
                 actor=actor,
                 object_type=object_type,

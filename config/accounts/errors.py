@@ -38,3 +38,32 @@ class SecondFactorLocked(DomainError):
     code = "second-factor-locked"
     title = "Too many wrong codes"
     kind = ErrorKind.TOO_MANY
+
+
+class IdempotencyKeyInvalid(DomainError):
+    """The header is not 1 to 200 printable ASCII characters."""
+
+    code = "idempotency-key-invalid"
+    title = "The idempotency key is not valid"
+
+
+class IdempotencyKeyReused(DomainError):
+    """The caller gave this key to another request."""
+
+    code = "idempotency-key-reused"
+    title = "This idempotency key belongs to another request"
+    kind = ErrorKind.UNPROCESSABLE
+
+
+class IdempotencyKeyInUse(Conflict):
+    """The first request with this key is still at work."""
+
+    code = "idempotency-key-in-use"
+    title = "The first request with this key is at work"
+
+
+class IdempotencyAnswerLost(Conflict):
+    """The act is done and its answer can't be given again: it was lost, or is never kept."""
+
+    code = "idempotency-answer-lost"
+    title = "The request was carried out, and its answer is not kept"

@@ -82,3 +82,43 @@ class TotpUse(models.Model):
 
     user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="totp_use")
     last_counter = models.BigIntegerField(default=0, help_text="Unix time divided by the period")
+
+
+class IdempotencyKey(models.Model):
+    """A key that a caller gave to a writing request, and the answer that it got.
+
+    ::
+
+        working ─▶ answered
+           └─────▶ lost (the act is done, its answer was never stored)
+    """
+
+    class State(models.TextChoices):
+        """Where the request is."""
+
+        WORKING = "working"
+        ANSWERED = "answered"
+        LOST = "lost"
+
+    principal = models.CharField(max_length=40, help_text="The token or the account that gave it")
+    key = models.CharField(max_length=200)
+    request_mac = models.CharField(
+        max_length=64, help_text="Keyed hash of method, address and body: a body may hold secrets"
+    )
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WORKING)
+    attempt = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(default=clock.now, db_index=True)
+    alive_at = models.DateTimeField(default=clock.now)
+    acted = models.CharField(
+        max_length=200, blank=True, help_text="The act that committed under this key"
+    )
+    status = models.PositiveSmallIntegerField(null=True)
+    headers = models.JSONField(default=dict)
+    body_encrypted = models.BinaryField(null=True, help_text="None: the answer is not kept")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["principal", "key"], name="one_request_per_caller_and_key"
+            )
+        ]

@@ -14,7 +14,6 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
-from rest_framework.views import APIView
 
 from config.accounts.authentication import actor_of_request
 from config.accounts.events import AccessRefused
@@ -24,6 +23,7 @@ from config.core.errors import DomainError, ErrorKind
 from config.core.events import publish
 from config.core.requests import StrictRequest
 
+from .idempotency import IdempotentView
 from .serializers import ProblemSerializer
 
 _Problem = OpenApiResponse(ProblemSerializer, description="A problem document (RFC 9457)")
@@ -45,7 +45,7 @@ class RequestTooLarge(DomainError):
     kind = ErrorKind.TOO_LARGE
 
 
-class ApiView(APIView):
+class ApiView(IdempotentView):
     """A view of the API; subclasses set ``permission_classes = [needs(Act.X)]``."""
 
     @property

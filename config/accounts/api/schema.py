@@ -4,6 +4,8 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
+from config.accounts.api.idempotency import HEADER, MAX_LETTERS, WRITING
+
 
 class BearerScheme(OpenApiAuthenticationExtension):
     """``Authorization: Bearer fml_…``."""
@@ -18,3 +20,19 @@ class BearerScheme(OpenApiAuthenticationExtension):
             "scheme": "bearer",
             "description": "An API token, issued by POST /api/v1/tokens or manage.py issue_token.",
         }
+
+
+def add_idempotency_key(result: Any, **_: Any) -> Any:
+    """Postprocessing hook: every writing operation takes the header ``Idempotency-Key``."""
+    parameter = {
+        "in": "header",
+        "name": HEADER,
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LETTERS},
+        "description": "The same key with the same request answers again what the first one was "
+        "answered, for 24 hours (docs/api.md).",
+    }
+    for operations in result["paths"].values():
+        for method, operation in operations.items():
+            if method.upper() in WRITING:
+                operation.setdefault("parameters", []).append(parameter)
+    return result

@@ -19,6 +19,7 @@ from .serializers import IssuedTokenSerializer, TokenRequestSerializer, TokenSer
 class TokenList(ListView):
     """The account's own tokens."""
 
+    is_answer_kept = False  # a token's text is shown once
     permission_classes = [needs(Act.TOKENS, reading=Act.TOKENS)]
 
     @extend_schema(operation_id="tokens_list", responses={200: TokenSerializer(many=True)})

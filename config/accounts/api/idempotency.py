@@ -1,0 +1,128 @@
+"""``Idempotency-Key`` on every writing request of the API."""
+
+from contextlib import ExitStack
+from typing import Any, ClassVar
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import SimpleTemplateResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from config.accounts.errors import IdempotencyKeyInvalid
+from config.accounts.models import ApiToken
+from config.accounts.services import idempotency
+from config.core.digests import canonical_json, sha256_hex
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+MAX_LETTERS = 200
+# Bodies that are held in memory anyway; of all others the headers stand for the body.
+_READ = frozenset({"application/json", "application/x-www-form-urlencoded"})
+_DESCRIBING = ("Content-Length", "Upload-Offset", "Upload-Length", "Upload-Checksum")
+_NOT_KEPT_STATUS = 429
+_FRESH = frozenset({"vary", "allow", "set-cookie"})
+
+
+class _Replay(Exception):
+    """The answer of the first request, carried out of ``initial``."""
+
+    def __init__(self, response: HttpResponse) -> None:
+        super().__init__()
+        self.response = response
+
+
+class IdempotentView(APIView):
+    """A view whose writing methods take an idempotency key; without one nothing changes.
+
+    The key is claimed after the caller is authenticated and allowed, before the act. Answers of
+    5xx and 429 are not kept: they say nothing final.
+    """
+
+    # False where an answer holds a secret that is shown once, or what patients wrote.
+    is_answer_kept: ClassVar[bool] = True
+    _claim: idempotency.Claim | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Handle one request, at work on its key where it has one."""
+        with ExitStack() as self._work:
+            response = super().dispatch(request, *args, **kwargs)
+            if self._claim is not None:
+                self._settle(self._claim, response)
+            return response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate and authorise, then claim the request's key."""
+        super().initial(request, *args, **kwargs)
+        key = request.headers.get(HEADER)
+        if key is None or request.method not in WRITING:
+            return
+        if not (0 < len(key) <= MAX_LETTERS and key.isascii() and key.isprintable()):
+            raise IdempotencyKeyInvalid(
+                f"{HEADER} must have 1 to {MAX_LETTERS} printable ASCII characters.",
+                fix="Send a UUID that you made for this act.",
+            )
+        found = idempotency.claim(
+            principal=_principal(request), key=key, request=_canonical(request)
+        )
+        if isinstance(found, idempotency.Answer):
+            raise _Replay(_replayed(found))
+        self._claim = found
+        self._work.enter_context(idempotency.at_work(found))
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """The first answer again, or whatever the error is answered with."""
+        if isinstance(exc, _Replay):
+            return exc.response  # type: ignore[return-value]
+        return super().handle_exception(exc)
+
+    def _settle(self, claim: idempotency.Claim, response: HttpResponseBase) -> None:
+        if response.status_code >= 500 or response.status_code == _NOT_KEPT_STATUS:
+            idempotency.release(claim)
+            return
+        if isinstance(response, SimpleTemplateResponse):
+            response.render()
+        is_whole = isinstance(response, HttpResponse)
+        idempotency.answer(
+            claim,
+            idempotency.Answer(
+                status=response.status_code,
+                headers={
+                    name: value for name, value in response.items() if name.lower() not in _FRESH
+                },
+                body=response.content if isinstance(response, HttpResponse) else b"",
+            ),
+            is_kept=self.is_answer_kept and is_whole,
+        )
+
+
+def _principal(request: Request) -> str:
+    if isinstance(request.auth, ApiToken):
+        return f"token:{request.auth.pk}"
+    return f"user:{request.user.pk}"
+
+
+def _canonical(request: Request) -> bytes:
+    """What makes two requests the same; never reads a body that is streamed to disk."""
+    kind = request.content_type.partition(";")[0].strip().lower()
+    headers = {name: request.headers.get(name, "") for name in _DESCRIBING}
+    body = sha256_hex(request._request.body) if kind in _READ else ""
+    return canonical_json(
+        {
+            "method": str(request.method),
+            "address": request.get_full_path(),
+            "kind": kind,
+            "headers": {} if body else headers,
+            "body": body,
+        }
+    )
+
+
+def _replayed(found: idempotency.Answer) -> HttpResponse:
+    response = HttpResponse(found.body, status=found.status)
+    for name, value in found.headers.items():
+        response[name] = value
+    response[REPLAYED] = "true"
+    return response
