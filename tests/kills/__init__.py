@@ -1,0 +1,1 @@
+"""Processes of a whole Formulary are killed in the middle of what they do."""
