@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
 from .access import Access
-from .endings import Away, Refused
+from .endings import Away, Ended, Refused
 
 # A server that restarts is back within seconds; one that moves takes a minute.
 PATIENCE_SECONDS = 60.0
@@ -95,8 +96,8 @@ class Api:
         for pause_seconds in self.pauses():
             try:
                 return self.once(method, path, **options)
-            except Away:
-                if pause_seconds is None:
+            except Ended as error:
+                if pause_seconds is None or not _may_pass(error):
                     raise
                 time.sleep(pause_seconds)
         raise AssertionError("the last pause is None")
@@ -110,8 +111,9 @@ class Api:
         return self._body(self.call(method, path, **options))
 
     def act(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST something that must not happen twice, so that it is never repeated."""
-        return self._body(self.once("POST", path, json=dict(body)))
+        """POST something that must not happen twice; a key makes repeating it safe."""
+        headers = {"Idempotency-Key": str(uuid4())}
+        return self._body(self.call("POST", path, json=dict(body), headers=headers))
 
     def newest(self, path: str, **params: str) -> list[dict[str, Any]]:
         """The first page of a list, newest first."""
@@ -138,6 +140,11 @@ class Api:
                 fix="Is FORMULARY_URL right? It is the address without /console or /api.",
             )
         return body
+
+
+def _may_pass(error: Ended) -> bool:
+    """Whether the same request may be answered better in a moment."""
+    return isinstance(error, Away) or error.code == "idempotency-key-in-use"
 
 
 def part(text: str) -> str:

@@ -13,6 +13,8 @@ from .screen import Screen
 
 OPEN_STATES = frozenset({"waiting", "running"})
 LETS_PASS = frozenset({"pass", "not_applicable", "warn"})
+# The evidence of a version that nobody evaluated yet always blocks; so it is asked for by name.
+PACKAGE, EVIDENCE = frozenset({"package"}), frozenset({"evidence", "live"})
 LOOK_SECONDS = 1.0
 
 
@@ -72,14 +74,20 @@ def check_path(screen: Screen, *, path: Path, base: str) -> Exit:
     return report.exit
 
 
-def check_ref(api: Api, screen: Screen, *, ref: str, timeout_seconds: float) -> Exit:
+def check_ref(
+    api: Api, screen: Screen, *, ref: str, with_evidence: bool, timeout_seconds: float
+) -> Exit:
     """What the server found on a version; runs under way are waited for."""
-    report = report_of(wait_for_checks(api, ref, timeout_seconds=timeout_seconds))
+    kinds = PACKAGE | EVIDENCE if with_evidence else PACKAGE
+    runs = wait_for_checks(api, ref, kinds=kinds, timeout_seconds=timeout_seconds)
+    report = report_of(runs)
     screen.result({"version": ref, **report.as_dict()}, [ref, *report.lines()])
     return report.exit
 
 
-def wait_for_checks(api: Api, ref: str, *, timeout_seconds: float) -> list[dict[str, Any]]:
+def wait_for_checks(
+    api: Api, ref: str, *, timeout_seconds: float, kinds: frozenset[str] = PACKAGE
+) -> list[dict[str, Any]]:
     """The newest run of each kind, when none is under way.
 
     Raises:
@@ -89,7 +97,8 @@ def wait_for_checks(api: Api, ref: str, *, timeout_seconds: float) -> list[dict[
     while True:
         newest: dict[str, dict[str, Any]] = {}
         for run in api.newest("checks", version=ref):
-            newest.setdefault(run["kind"], run)
+            if run["kind"] in kinds:
+                newest.setdefault(run["kind"], run)
         if newest and not any(run["state"] in OPEN_STATES for run in newest.values()):
             return list(newest.values())
         if time.monotonic() > deadline:

@@ -78,7 +78,13 @@ def _check(api: Api, screen: Screen, options: Namespace) -> Exit:
             f"{options.target} is no path on this machine and no reference to a version.",
             fix="Give a folder, a ZIP archive, or adapter@version_name.",
         )
-    return checks.check_ref(api, screen, ref=options.target, timeout_seconds=options.timeout)
+    return checks.check_ref(
+        api,
+        screen,
+        ref=options.target,
+        with_evidence=options.evidence,
+        timeout_seconds=options.timeout,
+    )
 
 
 def _deploy(api: Api, screen: Screen, options: Namespace) -> Exit:
@@ -147,6 +153,9 @@ def _parser() -> ArgumentParser:
     one = add("check", "Check a package here, or ask what was found on a version.", waits=True)
     one.add_argument("target", metavar="PATH_OR_REF")
     one.add_argument("--base", default="", metavar="FOLDER", help="for a package: its base model")
+    one.add_argument(
+        "--evidence", action="store_true", help="for a version: what its evaluations show, too"
+    )
 
     one = add("deploy", "Begin a rollout of an approved version.", waits=True)
     one.add_argument("ref", metavar="REF")
