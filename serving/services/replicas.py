@@ -13,12 +13,13 @@ from config.core.actors import SYSTEM, Actor
 from config.core.events import publish
 from config.core.failpoints import failpoint
 from config.core.states import move
+from registry.models import Version
 from serving.errors import ClaimLost, ProofRefused
 from serving.events import ReplicaMoved
 from serving.models import Node, Replica
 from serving.selectors.leases import lease_for_work
 from serving.selectors.nodes import listed_on
-from serving.services import probes
+from serving.services import placements, probes
 from serving.states import REPLICA_MOVES, ReplicaState
 
 MAX_LOST_CLAIMS = 3
@@ -26,11 +27,14 @@ _NEEDS_PROOF = (ReplicaState.READY, ReplicaState.LOADING, ReplicaState.FAILED)
 
 
 def want(*, node: Node, version_pk: int, digest: str) -> Replica:
-    """Ask that a version be on a node; asking again changes nothing."""
+    """Ask that a version be on a node; asking again, or fifty at once, changes nothing."""
     with transaction.atomic():
+        adapter_id = Version.objects.values_list("adapter_id", flat=True).get(pk=version_pk)
+        placements.hold(node_id=node.pk, adapter_id=adapter_id)
         replica, is_new = Replica.objects.get_or_create(
             node=node, version_id=version_pk, defaults={"digest": digest}
         )
+        replica = _locked(replica)
         if not is_new and replica.state in {ReplicaState.UNLOADED, ReplicaState.FAILED}:
             if replica.state == ReplicaState.UNLOADED:
                 Replica.objects.filter(pk=replica.pk).update(failures_count=0)
@@ -54,6 +58,7 @@ def claim(*, replica: Replica, boot_id: str) -> int:
             f"{replica.version.runtime_name} has no permission.", fix="Drop this work."
         )
     with transaction.atomic():
+        placements.hold(node_id=replica.node_id, adapter_id=replica.version.adapter_id)
         row = _locked(replica)
         if row.state == ReplicaState.LOADING and _is_stale(row, boot_id):
             _lose_claim(row)

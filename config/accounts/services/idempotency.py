@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import F, QuerySet
 
 from config.accounts.errors import (
@@ -22,7 +21,8 @@ from config.accounts.errors import (
 )
 from config.accounts.models import IdempotencyKey
 from config.core import clock, keys
-from config.core.heartbeats import beating
+
+from .pulses import PULSE
 
 KEPT_FOR = timedelta(hours=24)
 MAX_KEPT_BYTES = 256 << 10
@@ -99,15 +99,9 @@ def _take_over(row: IdempotencyKey) -> Claim:
 def at_work(held: Claim) -> Iterator[None]:
     """Carry out the request of a claim: its acts are noted, and it is known to be alive."""
 
-    def beat() -> None:
-        try:
-            _rows(held).update(alive_at=clock.now())
-        finally:
-            connection.close()
-
     token = _current.set(held)
     try:
-        with beating(beat):
+        with PULSE.beating(held.row_id, held.attempt):
             yield
     except BaseException:
         release(held)

@@ -1,0 +1,51 @@
+"""The same act by many callers at one moment."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from django.db import connection
+from django.test import Client
+
+MANY = 50
+T = TypeVar("T")
+
+
+def at_once(act: Callable[[int], T], *, count: int = MANY) -> list[T]:
+    """What ``act(0)`` … ``act(count - 1)`` return, begun together; an error in one is raised."""
+    barrier = threading.Barrier(count)
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work(index: int) -> None:
+        try:
+            barrier.wait(timeout=30)
+            results.append(act(index))
+        except BaseException as error:  # noqa: BLE001 - a thread's outermost place: raised below
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    if errors:
+        raise errors[0]
+    assert len(results) == count
+    return results
+
+
+def answered(
+    client: Client, path: str, body: Mapping[str, Any], *, key: str, method: str = "post"
+) -> Any:
+    """The answer to a request with a key, asked again while the first one is at work."""
+    headers = {"idempotency-key": key}
+    pause = threading.Event()
+    while True:
+        send = getattr(client, method)
+        answer = send(path, body, content_type="application/json", headers=headers)
+        if answer.status_code != 409 or answer.json()["code"] != "idempotency-key-in-use":
+            return answer
+        pause.wait(float(answer["Retry-After"]) / 10)
