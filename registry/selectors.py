@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from config.accounts.models import User
 from registry.domain.manifests import Row
@@ -115,10 +116,12 @@ def base_model_by_name(name: str) -> BaseModel:
 def adapters() -> QuerySet[Adapter]:
     """All adapters with what a list shows: base, owner, version count, newest and live version."""
     newest = Version.objects.filter(adapter=OuterRef("pk")).order_by("-number")
+    # A join would count for every adapter before the page is cut out; this counts for its rows.
+    count = newest.order_by().values("adapter").annotate(count=Count("pk")).values("count")
     return (
         Adapter.objects.select_related("base_model", "owner__person")
         .annotate(
-            version_count=Count("versions"),
+            version_count=Coalesce(Subquery(count), 0),
             newest_version_name=Subquery(newest.values("version_name")[:1]),
             newest_digest=Subquery(newest.values("digest")[:1]),
         )

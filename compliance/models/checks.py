@@ -1,6 +1,7 @@
 """Check runs, their results in seven states, and what they found."""
 
 from django.db import models
+from django.db.models import Q
 
 from compliance.states import RunState
 from config.core import clock
@@ -70,3 +71,11 @@ class Finding(models.Model):
 
     class Meta:
         ordering = ["pk"]
+        # Searching in what is found: most findings say that all is in order, and are not read.
+        indexes = [
+            models.Index(
+                fields=["result"],
+                condition=~Q(state__in=["pass", "not_applicable"]),
+                name="open_findings",
+            )
+        ]

@@ -1,4 +1,4 @@
-// Small helps: copy buttons, local times on hover, printing. Pages work without them.
+// Small helps: copy buttons, local times on hover, printing, shortcuts. Pages work without them.
 (() => {
   "use strict";
 
@@ -11,6 +11,18 @@
       setTimeout(() => { icon.textContent = "content_copy"; }, 1500);
     }
     if (event.target.closest("[data-print]")) window.print();
+  });
+
+  // Alt and a letter do what the element with this data-key does; the page says which there are.
+  document.addEventListener("keydown", (event) => {
+    if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    // With Option a Mac types another letter; there the key's place counts.
+    const letter = /^[a-z]$/i.test(event.key) ? event.key : event.code.replace("Key", "");
+    const target = /^[a-z]$/i.test(letter) && document.querySelector(`[data-key="${letter.toLowerCase()}"]`);
+    if (!target) return;
+    event.preventDefault();
+    target.focus();
+    target.click();
   });
 
   const withLocalTime = (root) => {

@@ -25,7 +25,7 @@ from compliance.models import (
 )
 from config.accounts.models import User
 from config.console.audit_words import ACTS
-from config.core import clock
+from config.core import clock, keys
 from config.core.digests import canonical_json
 from registry.models import Adapter, Alias, BaseModel, Label, Version
 from serving.models import Answer, Deployment, Node, Replica, Revision, Rollout, RolloutStep
@@ -290,7 +290,7 @@ def nodes(count: int, rows: list[Version]) -> list[Node]:
             Node(
                 name=f"many-{next(_numbers)}-{index}",
                 url="http://127.0.0.1:9",
-                secret_encrypted=b"",
+                secret_encrypted=keys.encrypt("secret"),
                 base_model=base_model,
                 engine="memory",
                 boot_id="b0a1",

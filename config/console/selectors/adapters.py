@@ -329,11 +329,19 @@ def _alias_lines(adapter: Adapter) -> list[Happening]:
 
 
 def _stop_lines(adapter: Adapter) -> list[Happening]:
-    digests = Version.objects.filter(adapter=adapter).values("digest")
-    names = dict(Version.objects.filter(adapter=adapter).values_list("digest", "version_name"))
-    stops = Stop.objects.filter(digest__in=digests).select_related("issued_by__person")
+    versions = Version.objects.filter(adapter=adapter)
+    stops = list(
+        Stop.objects.filter(digest__in=versions.values("digest"))
+        .select_related("issued_by__person")
+        .order_by("-pk")[:EVENTS_SHOWN]
+    )
+    names = dict(
+        versions.filter(digest__in=[stop.digest for stop in stops]).values_list(
+            "digest", "version_name"
+        )
+    )
     lines = []
-    for stop in stops[:EVENTS_SHOWN]:
+    for stop in stops:
         name = names.get(stop.digest, stop.digest[:12])
         by = f" by {stop.issued_by}" if stop.issued_by else ""
         lines.append(

@@ -141,30 +141,30 @@ def _signatures(access: Access) -> tuple[list[Waiting], list[Waiting]]:
     requests = (
         ApprovalRequest.objects.filter(state=ApprovalState.OPEN)
         .select_related("version__adapter__owner", "version__submitted_by", "requested_by__person")
-        .annotate(
-            signed=Count("signatures"),
-            signed_by_me=Count("signatures", filter=Q(signatures__person=user.person_id)),
-        )
+        .prefetch_related("signatures")
         .order_by("pk")[:LIMIT]
     )
     mine: list[Waiting] = []
     others: list[Waiting] = []
     for request in requests:
-        due = request.required_meanings[request.signed : request.signed + 1]
+        signatures = list(request.signatures.all())
+        signed = len(signatures)
+        due = request.required_meanings[signed : signed + 1]
         if not due:
             continue
         meaning = words.MEANING.get(due[0], due[0])
         item = Waiting(
             text=f"{request.version}: {meaning.lower()}",
             more=f"Asked for by {request.requested_by}; "
-            f"signature {request.signed + 1} of {len(request.required_meanings)}.",
+            f"signature {signed + 1} of {len(request.required_meanings)}.",
             since=request.requested_at,
             icon="draw",
             url_name="admin:sign",
             uuid=request.uuid,
         )
         act = _ACT_OF.get(due[0])
-        is_mine = act is not None and access.may(act) and not request.signed_by_me
+        by_me = any(row.person_id == user.person_id for row in signatures)
+        is_mine = act is not None and access.may(act) and not by_me
         (mine if is_mine and not _is_author(request, user) else others).append(item)
     return mine, others
 
