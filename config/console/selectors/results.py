@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext as _
+
 from compliance.domain.evaluation import Item, in_stratum, levels, newly_wrong, paired
 from compliance.domain.policy import CURRENT
 from compliance.domain.snapshot import Stratum
@@ -40,11 +42,14 @@ class Rate:
     def words(self) -> str:
         """``94 of 100 right, at least 88 % (95 % sure)``, or that it is too few to tell."""
         if not self.is_enough:
-            return (
-                f"{self.correct} of {self.n} right: too few cases to tell, "
-                f"{self.minimum} are needed"
-            )
-        return f"{self.correct} of {self.n} right, at least {self.low * 100:.0f} % (95 % sure)"
+            return _(
+                "%(correct)s of %(n)s right: too few cases to tell, %(minimum)s are needed"
+            ) % {"correct": self.correct, "n": self.n, "minimum": self.minimum}
+        return _("%(correct)s of %(n)s right, at least %(value)s %% (95 %% sure)") % {
+            "correct": self.correct,
+            "n": self.n,
+            "value": f"{self.low * 100:.0f}",
+        }
 
 
 @dataclass
@@ -108,7 +113,7 @@ def rates(items: dict[str, Item], live: dict[str, Item] | None = None) -> list[R
     if not listed:
         return []
     beside = list(live.values()) if live else []
-    found = [_rate("All", listed, beside, CURRENT.items_minimum, is_group=False)]
+    found = [_rate(_("All"), listed, beside, CURRENT.items_minimum, is_group=False)]
     for stratum in levels(listed):
         members = in_stratum(listed, stratum)
         if len(members) == len(listed):

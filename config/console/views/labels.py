@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from config.core.errors import Invalid
 
 
@@ -30,8 +32,8 @@ def _strata(text: str) -> list[dict[str, str]]:
         attribute, colon, level = line.partition(":")
         if not colon or not attribute.strip() or not level.strip():
             raise Invalid(
-                f"“{line.strip()[:80]}” names no population.",
-                fix="Write one a line, as in “age_group: adult”.",
+                _("“%(line)s” names no population.") % {"line": line.strip()[:80]},
+                fix=_("Write one a line, as in “age_group: adult”."),
             )
         strata.append({"attribute": attribute.strip(), "level": level.strip()})
     return strata

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
 from django.views import View
 
 from config.console.access import Access, access_of
@@ -50,7 +51,7 @@ class Page(View):
         """Do the act that the form names, then show the page anew."""
         name = self.acts.get(request.POST.get("act", ""))
         if name is None:
-            return HttpResponseBadRequest("The form names no act of this page.")
+            return HttpResponseBadRequest(_("The form names no act of this page."))
         try:
             said, target = getattr(self, name)()
         except DomainError as error:

@@ -61,7 +61,7 @@ class _Call(Page):
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise Invalid(f"{name} holds half a character.") from error
+            raise Invalid(_("%(name)s holds half a character.") % {"name": name}) from error
         return value
 
     def get(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:

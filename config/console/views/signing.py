@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from compliance.models import ApprovalRequest
 from compliance.selectors import request_by_uuid
@@ -71,7 +72,7 @@ class SigningView(Page):
             password=posted.get("password", ""),
             code=posted.get("code", ""),
         )
-        return "The request is rejected, and the author is shown your reason.", ""
+        return _("The request is rejected, and the author is shown your reason."), ""
 
     def show(self, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         """Never show again what was typed as password or code."""
