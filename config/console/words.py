@@ -217,6 +217,29 @@ REPORT_CATEGORY: Mapping[str, str] = Texts(
     }
 )
 
+FACT: Mapping[str, str] = Texts(
+    {
+        "size": _("size"),
+        "rank": _("rank"),
+        "max_rank": _("highest rank"),
+        "alpha": _("alpha"),
+        "tensors": _("tensors"),
+        "parameters": _("parameters"),
+        "dtypes": _("number formats"),
+        "target_modules": _("changed modules"),
+        "base_name": _("declared base"),
+        "use_rslora": _("rank-stabilised scale"),
+        "task_type": _("task"),
+        "problems": _("unreadable"),
+        "purpose": _("purpose"),
+        "population": _("population"),
+        "setting": _("setting"),
+        "language": _("language"),
+        "limits": _("limits"),
+        "touches_phi": _("patient data"),
+    }
+)
+
 
 def word(kind: str, state: str) -> Word:
     """The word for a state; an unknown state is shown as it is."""

@@ -128,6 +128,12 @@ def size(number: Any) -> str:
 
 
 @register.filter
+def fact(value: str) -> str:
+    """What a fact of a version or of its label is called."""
+    return words.FACT.get(value, field_name(value))
+
+
+@register.filter
 def significant(number: Any) -> str:
     """A number with three digits that matter."""
     return f"{float(number):.3g}"
