@@ -35,7 +35,7 @@ def check_production(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
         add(8, "FORMULARY_FAILPOINTS is set.", "Remove it: who writes there could hold a stop up.")
     if settings.SECURE_PROXY_SSL_HEADER and settings.TRUSTED_PROXY_COUNT < 1:
         add(
-            8,
+            9,
             "SECURE_PROXY_SSL_HEADER is believed, and no proxy is said to stand in front.",
             "Set TRUSTED_PROXY_COUNT=1 where the proxy sets the header on every request; "
             "without a proxy remove SECURE_PROXY_SSL_HEADER: anybody can send it.",

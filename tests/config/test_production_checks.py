@@ -28,6 +28,7 @@ UNSAFE = {
     "E006": {"DATABASE_URL": ""},
     "E007": {"REDIS_URL": ""},
     "E008": {"FORMULARY_FAILPOINTS": "/tmp/failpoints"},
+    "E009": {"SECURE_PROXY_SSL_HEADER": "X-Forwarded-Proto"},
     "W001": {"CHECKPOINT_FOLDER": ""},
 }
 
@@ -69,6 +70,8 @@ def test_every_unsafe_setting_is_named_with_a_hint() -> None:
         ("E005", "SESSION_COOKIE_SECURE", False),
         ("E006", "DATABASES", {"default": {"ENGINE": "django.db.backends.sqlite3"}}),
         ("E007", "REDIS_URL", ""),
+        ("E009", "SECURE_PROXY_SSL_HEADER", ("HTTP_X_FORWARDED_PROTO", "https")),
+        ("W002", "TRUSTED_PROXY_COUNT", 1),
         ("W001", "CHECKPOINT_FOLDER", Path("/srv/formulary/checkpoints")),
         ("W001", "CHECKPOINT_FOLDER", Path("checkpoints")),
     ],
@@ -88,6 +91,8 @@ def test_an_unsafe_setting_alone_is_named_alone(number: str, setting: str, value
         "SESSION_COOKIE_SECURE": True,
         "DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql"}},
         "REDIS_URL": "redis://broker.example/0",
+        "SECURE_PROXY_SSL_HEADER": None,
+        "TRUSTED_PROXY_COUNT": 0,
         "FORMULARY_HOME": Path("/srv/formulary"),
         "CHECKPOINT_FOLDER": Path("/checkpoints"),
     }
@@ -108,6 +113,7 @@ def test_production_does_not_start_without_a_secret_key() -> None:
         ("FORMULARY_ENV", "staging", "FORMULARY_ENV is 'staging'"),
         ("STORAGE_TYPE", "tape", "STORAGE_TYPE is 'tape'"),
         ("UPLOAD_MAX_BYTES", "4G", "UPLOAD_MAX_BYTES"),
+        ("SECURE_PROXY_SSL_HEADER", "X-Forwarded-Proto: https", "the name of a header"),
     ],
 )
 def test_a_value_that_can_not_be_read_names_its_key(key: str, value: str, said: str) -> None:
