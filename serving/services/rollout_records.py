@@ -8,7 +8,7 @@ from config.core import clock
 from config.core.actors import Actor
 from config.core.events import publish
 from config.core.failpoints import failpoint
-from config.core.states import move
+from config.core.states import check_move, move
 from serving.events import RolloutMoved
 from serving.models import Deployment, Rollout, RolloutStep
 from serving.services import nudges
@@ -109,8 +109,9 @@ def pause_rollout(rollout: Rollout, *, kind: PauseKind, reason: str, actor: Acto
     """Hold a rollout where it is; its weight stays, nothing is decided.
 
     Raises:
-        Conflict: it is not running.
+        Conflict: it is not running; one that is paused is not paused again.
     """
+    check_move(ROLLOUT_MOVES, RolloutState(rollout.state), RolloutState.PAUSED)
     move_rollout(
         rollout,
         RolloutState.PAUSED,

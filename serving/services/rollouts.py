@@ -7,6 +7,7 @@ from config.accounts.models import User
 from config.accounts.roles import Act
 from config.core.actors import Actor
 from config.core.errors import Conflict, Invalid
+from config.core.states import check_move
 from registry.models import Version
 from serving.errors import AbortTooLate, NoSlotForRollout, PromotionRefused, RolloutInvalid
 from serving.models import Deployment, Rollout, RolloutStep
@@ -21,7 +22,7 @@ from serving.services.rollout_records import (
     pause_rollout,
     restart_step,
 )
-from serving.states import PauseKind, RolloutState, StepKind, StepState, Trigger
+from serving.states import ROLLOUT_MOVES, PauseKind, RolloutState, StepKind, StepState, Trigger
 from serving.strategies import CHOSEN_BY_PEOPLE
 
 __all__ = ["abort", "advance", "pause", "promote", "resume", "start"]
@@ -97,8 +98,9 @@ def resume(*, rollout: Rollout, reason: str, user: User, actor: Actor) -> Rollou
         with transaction.atomic():
             row = lock_rollout(rollout)
             step = _step_under_way(row)
-            was_paused = row.state == RolloutState.PAUSED
-            if was_paused and step is not None:
+            # One that runs, because somebody else was faster, is not let go again.
+            check_move(ROLLOUT_MOVES, RolloutState(row.state), RolloutState.RUNNING)
+            if step is not None:
                 if step.kind == StepKind.ANALYSE:
                     analysing.grant(row, step)
                 restart_step(step)

@@ -9,7 +9,7 @@ from compliance.states import Purpose
 from config.accounts.models import User
 from config.accounts.roles import Role
 from config.accounts.selectors import actor_of
-from config.core import clock
+from config.core import clock, keys
 from registry.models import Version
 from serving.models import Deployment, Node, Replica, Rollout
 from serving.services import deployments, rollouts
@@ -28,12 +28,12 @@ POLICY = {"comparison_margin": 0.2, "first_accuracy_low": 0.5}
 class Desk:
     """One base, one proven node, an operator, an engineer, and rollouts moved by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, items: int = ITEMS) -> None:
         self.base = make.base_model(slug=f"desk{next(_numbers)}")
         self.operator: User = accounts.user(Role.OPERATOR)
         self.engineer: User = accounts.user(Role.ML_ENGINEER)
         self.adapter = make.adapter(base=self.base, owner=self.engineer, safety_class="A")
-        self.set: EvaluationSet = judge.evaluation_set(given=judge.items(ITEMS))
+        self.set: EvaluationSet = judge.evaluation_set(given=judge.items(items))
         self.nodes = [self.add_node()]
 
     def add_node(self) -> Node:
@@ -41,7 +41,7 @@ class Desk:
         return Node.objects.create(
             name=f"desk-node-{next(_numbers)}",
             url="http://127.0.0.1:9",
-            secret_encrypted=b"",
+            secret_encrypted=keys.encrypt("a secret of a node that is nowhere"),
             base_model=self.base,
             engine="memory",
             boot_id="boot-1",
@@ -49,14 +49,15 @@ class Desk:
             status={"slots": 100, "max_rank": 64, "may_serve": [], "loaded": []},
         )
 
-    def version(self, *, how: Any = judge.right) -> Version:
+    def version(self, *, how: Any = judge.right, is_permitted: bool = True) -> Version:
         """Submitted, checked, evaluated, permitted, and proven on every node."""
         files = make.package(rank=4, seed=next(_numbers), base_name=self.base.slug, lora_alpha=8)
         made = make.version(of=self.adapter, files=files, user=self.engineer)
         judge.evaluated(made, on=self.set, how=how)
-        Permission.objects.create(
-            version=made, digest=made.digest, purpose=Purpose.SERVE, ttl_seconds=600
-        )
+        if is_permitted:
+            Permission.objects.create(
+                version=made, digest=made.digest, purpose=Purpose.SERVE, ttl_seconds=600
+            )
         self.prove(made)
         return made
 
