@@ -16,6 +16,7 @@ VERDICTS = frozenset({"good", "bad"})
 MAX_CATEGORY_CHARS = 60
 MAX_TEXT_CHARS = 4000
 OPEN_FOR = timedelta(days=7)
+TEXTS_KEPT_FOR = timedelta(days=30)
 
 
 class FeedbackClosed(DomainError):
@@ -74,6 +75,12 @@ def record(
         },
     )
     return Recorded(feedback, is_new)
+
+
+def forget_texts() -> int:
+    """Remove the texts of reports that are older than ``TEXTS_KEPT_FOR``; how many."""
+    old = Feedback.objects.filter(text_encrypted__isnull=False, at__lt=clock.now() - TEXTS_KEPT_FOR)
+    return old.update(text_encrypted=None)
 
 
 def _facts_of_row(row: Answer) -> dict[str, object]:
