@@ -169,7 +169,11 @@ class House:
             env={**os.environ, "FORMULARY_ENV": "test"},
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        _until(self._answers, seconds=180)
+        try:
+            _until(self._answers, seconds=600)
+        except SystemExit:
+            self.stop()
+            raise
 
     def _answers(self) -> bool:
         if self.process.poll() is not None:
