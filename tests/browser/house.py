@@ -16,7 +16,7 @@ from registry.services import aliases
 from serving.models import Deployment, Node, Rollout, RolloutStep
 from serving.services import heartbeats
 from serving.services.alerting import Watch
-from tests.factories import console
+from tests.factories import console, many
 
 
 @dataclass
@@ -107,6 +107,16 @@ def build() -> House:
     sign(world, request, world.reviewer, "reviewed_technical", days=13)
     sign(world, request, world.clinician, "approved", days=13, hours=-2)
     deployment = console.deployment(world, stable=v1)
+    first_at = clock.now() - timedelta(days=13)
+    Rollout.objects.create(
+        deployment=deployment,
+        to_revision=deployment.stable_revision,
+        strategy="canary",
+        state="promoted",
+        started_by=world.operator,
+        started_at=first_at - timedelta(minutes=4),
+        finished_at=first_at,
+    )
     both = {adults: 116, children: 57}
     v2 = evaluated(world, "v2", "More notes, and a second pass over the hard ones.", both, days=6)
     with ago(days=6, hours=-1):
@@ -161,6 +171,7 @@ def build() -> House:
         request = console.request_approval(world, v5)
     sign(world, request, world.reviewer, "reviewed_technical", hours=7)
     sign(world, request, world.clinician, "approved", hours=6)
+    many.answers(deployment, 900)
     running = console.rollout(world, deployment, v5)
     console.answers(running, stable=412, canary=103)
     for index in range(1, 40):

@@ -272,7 +272,7 @@ def answers(row: Deployment, count: int) -> None:
                 deployment=row,
                 digest="0" * 64,
                 failure="timeout" if index % 50 == 0 else "",
-                duration_ms=40 + index % 400,
+                duration_ms=40 + 7 * index % 400 + index * 200 // count,
                 token_name=f"app-{index % 12}",
                 at=now - timedelta(seconds=86_000 * index / count),
             )
