@@ -8,13 +8,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TAKEN = ROOT / "var" / "screenshots"
 KEPT = ROOT / "docs" / "images"
-PAGES = ("today", "adapter", "version", "signing", "rollout", "nodes", "audit")
-WHOLE = {"rollout"}
+PAGES = ("today", "adapter", "version", "signing", "deployment", "rollout", "nodes", "audit")
+WHOLE = {"deployment", "rollout"}
 
 
 def main() -> int:
     """Take them anew; the exit status is that of the tests."""
-    tests = [sys.executable, "-m", "pytest", "tests/browser/test_pages.py", "-q", "-k", "light"]
+    tests = [sys.executable, "-m", "pytest", "tests/browser/test_pages.py", "-q"]
     status = subprocess.run(tests, cwd=ROOT, check=False).returncode  # noqa: S603
     if status == 0:
         KEPT.mkdir(parents=True, exist_ok=True)
