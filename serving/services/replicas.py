@@ -62,16 +62,17 @@ def claim(*, replica: Replica, boot_id: str) -> int:
         row = _locked(replica)
         if row.state == ReplicaState.LOADING and _is_stale(row, boot_id):
             _lose_claim(row)
-        if row.state != ReplicaState.WANTED:
-            raise ClaimLost(f"The replica is {row.state}.", fix="Drop this work.")
-        _move(
-            row,
-            ReplicaState.LOADING,
-            attempts=row.attempts + 1,
-            proven_boot_id=boot_id[:40],
-            proven_at=None,
-        )
-    return row.attempts
+        if row.state == ReplicaState.WANTED:
+            _move(
+                row,
+                ReplicaState.LOADING,
+                attempts=row.attempts + 1,
+                proven_boot_id=boot_id[:40],
+                proven_at=None,
+            )
+            return row.attempts
+    # Outside, so that a claim that was lost above stays lost.
+    raise ClaimLost(f"The replica is {row.state}.", fix="Drop this work.")
 
 
 def renew_claim(*, replica: Replica, attempt: int) -> None:

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -111,3 +111,14 @@ def _of_stream(note: Note, seconds: float, version: str, text: str) -> Asked:
 
 def _named(part: dict[str, str]) -> str:
     return part["system_fingerprint"].split("/")[0]
+
+
+def require_ends(asked: Sequence[Asked], is_right: Callable[[str, Asked], bool]) -> None:
+    """Each ended in time, none in silence, and no answer is of two versions or of none."""
+    assert any(each.end is End.WHOLE for each in asked)
+    for each in asked:
+        assert each.seconds <= MOST_SECONDS, each
+        assert each.end is not End.HALF, each
+        if each.end is End.WHOLE:
+            (version,) = each.versions
+            assert is_right(version, each), each

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.flows.waiting import until
@@ -99,6 +99,11 @@ TORCH: Sequence[KillPoint] = (
     KillPoint("node.load.loaded", "node"),
     KillPoint("rollout.weight.set", "rollouts", "node"),
 )
+# Failpoints whose kill tests stand beside the tests of what they cut.
+ELSEWHERE: Mapping[str, str] = {
+    "upload.chunk_synced": "tests/registry/uploads/test_cuts.py",
+    "upload.whole_linked": "tests/registry/uploads/test_cuts.py",
+}
 
 
 def strike(running: Running, point: KillPoint, *, then: KillPoint | None = None) -> None:

@@ -73,7 +73,7 @@ class Running:
         )
         is_up = threading.Event()
         threading.Thread(target=self._read, args=(self._process, is_up), daemon=True).start()
-        assert is_up.wait(120) and self._process.poll() is None, "".join(self._lines)
+        assert is_up.wait(300) and self._process.poll() is None, "".join(self._lines)
 
     def _read(self, process: "subprocess.Popen[str]", is_up: threading.Event) -> None:
         assert process.stdout is not None
@@ -102,7 +102,7 @@ class Running:
         for file in self._failpoints.glob(f"{failpoint}.*.reached"):
             file.unlink()
 
-    def held_at(self, failpoint: str, *, seconds: float = 45.0) -> int:
+    def held_at(self, failpoint: str, *, seconds: float = 120.0) -> int:
         """Wait until a process has come to an armed failpoint; its id."""
 
         def look() -> int | None:
@@ -112,7 +112,10 @@ class Running:
                     return pid
             return None
 
-        return int(until(look, seconds=seconds))
+        try:
+            return int(until(look, seconds=seconds))
+        except AssertionError as error:
+            raise AssertionError(f"nobody came to {failpoint} in time") from error
 
     def await_web(self) -> None:
         """The console answers, whoever was killed."""
@@ -123,7 +126,7 @@ class Running:
             except httpx.TransportError:
                 return False
 
-        until(look, seconds=60)
+        until(look, seconds=120)
 
 
 def parent_of(pid: int) -> int:
