@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from config.core.problems import problem, respond
-from serving.health import answers, measuring
+from serving.health import answers
 from serving.health.measuring import measured_for
 from serving.metrics.exposition import CONTENT_TYPE, exposition
 
