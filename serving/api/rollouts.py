@@ -15,11 +15,14 @@ from config.accounts.roles import Act
 from registry.selectors import version_by_ref
 from serving.selectors import rollouts as reads
 from serving.selectors.deployments import deployment_by_name
+from serving.selectors.previews import preview
 from serving.services import rollouts
 
 from .serializers import (
     DeployingReasonSerializer,
     EvidenceSerializer,
+    PreviewRequestSerializer,
+    PreviewSerializer,
     RolloutLineSerializer,
     RolloutRequestSerializer,
     RolloutSerializer,
@@ -63,6 +66,30 @@ class RolloutList(ListView):
             status=status.HTTP_201_CREATED,
             headers={"Location": f"/api/v1/rollouts/{made.uuid}"},
         )
+
+
+class RolloutPreview(ApiView):
+    """What a rollout would cost."""
+
+    permission_classes = [needs(Act.READ)]
+
+    @extend_schema(
+        operation_id="rollouts_preview",
+        parameters=[PreviewRequestSerializer],
+        responses={200: PreviewSerializer, **PROBLEMS},
+    )
+    def get(self, request: Request) -> Response:
+        """Requests, days and evaluation answers until a good and a bad candidate are decided."""
+        wanted = PreviewRequestSerializer(data=request.query_params)
+        wanted.is_valid(raise_exception=True)
+        values = wanted.validated_data
+        ref = values.get("version")
+        found = preview(
+            deployment_by_name(values["deployment"]),
+            version_by_ref(ref) if ref else None,
+            strategy=values["strategy"],
+        )
+        return Response(PreviewSerializer(found).data)
 
 
 class RolloutDetail(ApiView):

@@ -184,6 +184,53 @@ class ExpectationSerializer(serializers.Serializer[Any]):
     words = serializers.CharField()
 
 
+class PreviewRequestSerializer(serializers.Serializer[Any]):
+    """The rollout that might be started."""
+
+    deployment = serializers.CharField(max_length=100)
+    version = serializers.CharField(max_length=300, required=False, help_text="uuid or ref")
+    strategy = serializers.ChoiceField(
+        choices=list(CHOSEN_BY_PEOPLE), required=False, default=CHOSEN_BY_PEOPLE[0]
+    )
+
+
+class StageForecastSerializer(serializers.Serializer[Any]):
+    """One stage of a candidate that answers exactly as its rates say."""
+
+    stage = serializers.IntegerField()
+    weight_percent = serializers.IntegerField()
+    requests = serializers.IntegerField()
+    candidate_answers = serializers.IntegerField()
+    verdict = serializers.CharField()
+
+
+class PreviewCaseSerializer(serializers.Serializer[Any]):
+    """What one kind of candidate will take."""
+
+    kind = serializers.CharField(help_text="good, failing or reported")
+    words = serializers.CharField()
+    failure_rate = serializers.FloatField(help_text="Assumed share of its answers that fail")
+    report_rate = serializers.FloatField(help_text="Assumed share of its answers reported as bad")
+    verdict = serializers.CharField()
+    requests = serializers.IntegerField()
+    candidate_answers = serializers.IntegerField()
+    days = serializers.FloatField(allow_null=True)
+    stages = StageForecastSerializer(many=True)
+
+
+class PreviewSerializer(serializers.Serializer[Any]):
+    """What a rollout is expected to cost."""
+
+    strategy = serializers.CharField()
+    is_first = serializers.BooleanField()
+    answers_a_day = serializers.FloatField(help_text="Mean of the last seven days")
+    evaluation_answers = serializers.IntegerField(help_text="Asked for before any traffic")
+    max_requests = serializers.IntegerField(help_text="Then a person is asked")
+    max_days = serializers.FloatField()
+    cases = PreviewCaseSerializer(many=True)
+    words = serializers.CharField()
+
+
 class StepSerializer(serializers.ModelSerializer[RolloutStep]):
     """One step of a rollout."""
 

@@ -23,6 +23,7 @@ urlpatterns = [
     path("deployments/<str:name>/expectation", deployments.DeploymentExpectation.as_view()),
     path("deployments/<str:name>/rollback", deployments.DeploymentRollback.as_view()),
     path("rollouts", rollouts.RolloutList.as_view()),
+    path("rollouts/preview", rollouts.RolloutPreview.as_view()),
     path("rollouts/<uuid:uuid>", rollouts.RolloutDetail.as_view()),
     path("rollouts/<uuid:uuid>/evidence", rollouts.RolloutEvidence.as_view()),
     path("rollouts/<uuid:uuid>/pause", rollouts.RolloutPause.as_view()),

@@ -63,11 +63,12 @@ def play(
     stable: Behaviour,
     chance: random.Random,
     look_every: int = 1,
+    watch_requests: int = 0,
 ) -> Ending:
     """Play a rollout's stages with random answers until its analysis decides.
 
     It is judged after each bad answer of the candidate and after every ``look_every`` requests:
-    evidence against the candidate grows at no other moment. A watch is taken to last long enough.
+    evidence against the candidate grows at no other moment. A watch lasts for ``watch_requests``.
     Days do not pass.
     """
     done: list[StageCounts] = []
@@ -81,10 +82,12 @@ def play(
         judged_by = replace(policy, max_report_rate=limit)
         sides = (_Tally(), _Tally())
         outcome = Outcome(Verdict.RUNNING, "")
+        at_stage = 0
         while outcome.verdict is Verdict.RUNNING:
             is_canary = chance.random() * 100 < weight
             is_bad = _answer(sides[is_canary], canary if is_canary else stable, is_canary, chance)
             requests += 1
+            at_stage += 1
             answers += is_canary
             is_over = requests >= policy.max_requests
             if not (is_bad and is_canary) and requests % look_every and not is_over:
@@ -95,7 +98,7 @@ def play(
                 now,
                 policy=judged_by,
                 days=0.0,
-                stage_minutes=policy.watch_minutes,
+                stage_minutes=policy.watch_minutes if at_stage >= watch_requests else 0.0,
             )
         if outcome.verdict is not Verdict.SUCCESSFUL:
             return Ending(

@@ -1,20 +1,16 @@
 """Reads of rollouts: steps, evidence, progress, and what a decision will cost."""
 
 from dataclasses import dataclass
-from math import ceil
 from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 
-from compliance.domain.sequential import Evidence, requests_until_clean
 from registry.models import Version
-from serving.analysis.base import SMALLEST_RATE, until_not_inferior
 from serving.domain.steps import StepProgress, progress_percentage
 from serving.errors import RolloutNotFound
 from serving.models import AnalysisRun, Deployment, Rollout, RolloutStep
-from serving.selectors.deployments import policy_of
-from serving.selectors.evidence import answers_last_day, recent_rates
-from serving.states import OPEN_ROLLOUT_STATES, RolloutState, StepKind, StepState
+from serving.selectors.previews import preview
+from serving.states import OPEN_ROLLOUT_STATES, RolloutState, StepKind, StepState, Verdict
 
 WAYS = {
     RolloutState.RUNNING: "is being tried",
@@ -31,7 +27,7 @@ WAYS = {
 class Expectation:
     """What it takes to show a candidate like stable to be safe; None where it can't be said.
 
-    ``days``: at the traffic of the last 24 hours.
+    ``days``: at the traffic of the last seven days.
     """
 
     requests: int | None
@@ -144,46 +140,16 @@ def sentence(rollout: Rollout) -> str:
 
 
 def expectation(deployment: Deployment) -> Expectation:
-    """What a canary's decision will cost here, from stable's newest answers.
-
-    Assumes a candidate that fails never and is reported as often as stable.
-    """
-    policy = policy_of(deployment)
-    share = policy.stages[0] / 100
-    _, failure_rate, report_rate = recent_rates(deployment)
-    start = Evidence(0.0, 1 / policy.signal_alpha)
-    needs: list[int | None] = [ceil(policy.least_canary_answers / share)]
-    if policy.failure_rule == "bound":
-        needs.append(requests_until_clean(start, rate=policy.max_failure_rate, canary_share=share))
-    else:
-        needs.append(_until(start, share, failure_rate, policy.margin_ratio))
-    if policy.report_rule == "non_inferior":
-        needs.append(_until(start, share, report_rate, policy.margin_ratio))
-    if any(need is None for need in needs):
-        return Expectation(
-            requests=None,
-            candidate_answers=None,
-            days=None,
-            words="How long it takes can't be told from the traffic up to now.",
-        )
-    requests = max(need for need in needs if need is not None)
-    if requests > policy.max_requests:
-        words = (
-            f"About {requests} requests, more than the {policy.max_requests} after which a person "
-            "is asked: choose a larger share or margin."
-        )
-    else:
-        words = f"About {requests} requests, {ceil(requests * share)} of them to the candidate."
-    a_day = answers_last_day(deployment)
-    days = round(requests / a_day, 2) if a_day else None
+    """What a canary's decision will cost here if the candidate is like stable."""
+    found = preview(deployment)
+    good = found.good
+    if good is None or good.verdict is not Verdict.SUCCESSFUL:
+        return Expectation(requests=None, candidate_answers=None, days=None, words=found.words)
     return Expectation(
-        requests=requests, candidate_answers=ceil(requests * share), days=days, words=words
-    )
-
-
-def _until(start: Evidence, share: float, rate: float, margin_ratio: float) -> int | None:
-    return until_not_inferior(
-        start, canary_share=share, rate=max(rate, SMALLEST_RATE), margin_ratio=margin_ratio
+        requests=good.requests,
+        candidate_answers=good.candidate_answers,
+        days=good.days,
+        words=found.words,
     )
 
 

@@ -330,5 +330,5 @@ def test_the_expectation_names_requests_and_answers(house: House, sets: list) ->
     deployment = house.live(first, policy={"report_rule": "watch"})
     found = reads.expectation(deployment)
     assert found.requests is not None and 300 < found.requests < 500
-    assert found.candidate_answers == -(-found.requests // 5)
+    assert found.candidate_answers is not None and 80 < found.candidate_answers < 110
     assert str(found.requests) in found.words
