@@ -175,9 +175,24 @@ def _stop_list(facts: Facts) -> Iterator[Notice]:
         yield Notice("", said, facts.at)
 
 
+def _held(facts: Facts) -> Iterator[Notice]:
+    if facts.held_since is not None:
+        said = "Serving is held: the database was restored from a backup. No request is answered."
+        yield Notice("", said, facts.held_since)
+
+
 _OPERATOR = "an operator"
 _CRITICAL, _WARNING = AlertSeverity.CRITICAL, AlertSeverity.WARNING
 RULES: tuple[Rule, ...] = (
+    Rule(
+        name="serving_held",
+        title="Serving is held after a restore",
+        severity=_CRITICAL,
+        judge=_held,
+        fix="Look at what was stopped after the backup; then two persons let serving go on.",
+        who="two persons who may resume",
+        runbook="restore-from-backup",
+    ),
     Rule(
         name="stop_list_unwritable",
         title="Stops can't be kept outside the database",

@@ -9,8 +9,9 @@ from django.db.models import Count, Max, Min, OuterRef, Prefetch, Q, Subquery
 
 from compliance.models import AuditEvent, CheckRun, Stop
 from compliance.selectors.permissions import epoch, open_permissions
+from compliance.selectors.restores import held
+from compliance.selectors.stop_list import path as stop_list_path
 from compliance.selectors.stops import stopped_digests
-from compliance.services import stop_list
 from compliance.states import Purpose, RunState
 from config.core import broker, clock
 from serving.domain.facts import (
@@ -54,6 +55,7 @@ def database_facts() -> Facts:
         rechecks=tuple(_rechecks()),
         unsealed_count=unsealed["count"],
         oldest_unsealed_at=unsealed["oldest"],
+        held_since=held().aggregate(at=Min("noticed_at"))["at"],
         stops_epoch=epoch()[1],
         stops_changed_at=max((at for at in stops.values() if at is not None), default=None),
     )
@@ -76,7 +78,7 @@ def broker_facts(queues: Sequence[str]) -> BrokerFacts | None:
 
 def stop_list_fault() -> str:
     """Why a stop could not be kept outside the database now; empty where it could."""
-    path = stop_list.path()
+    path = stop_list_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600))

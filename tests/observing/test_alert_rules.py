@@ -77,6 +77,7 @@ CALM = Facts(
 )
 # Rule → facts under which it, and nothing else, is heard.
 LOUD = {
+    "serving_held": {"held_since": _ago(minutes=5)},
     "stop_list_unwritable": {"stop_list_fault": "Read-only file system"},
     "stops_behind": {"nodes": (replace(NODE, stops_epoch_seen=3),)},
     "audit_unsealed": {"oldest_unsealed_at": _ago(seconds=11)},

@@ -24,6 +24,7 @@ ICONS = {
     "worker_away": "engineering",
     "broker_away": "cloud_off",
     "control_away": "heart_broken",
+    "serving_held": "front_hand",
 }
 
 
