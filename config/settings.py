@@ -132,6 +132,9 @@ if DATABASE_URL:
             # reconnect_timeout ends the pool's growing waits: a database that was away for
             # minutes is found again within seconds.
             "pool": {"min_size": 1, "max_size": 12, "timeout": 10, "reconnect_timeout": 10},
+            # A process that hangs in the middle of a transaction lets go of its locks: nobody, and
+            # no stop, waits for it longer.
+            "options": "-c idle_in_transaction_session_timeout=30000",
         }
 else:
     DATABASES = {

@@ -266,12 +266,19 @@ def test_a_stop_and_the_rollback_that_follows(kills: Kills) -> None:
     rollout = kills.begin("v1", ())
     officer = Person(running.url, Role.COMPLIANCE_OFFICER)
     stop = {"digest": digest, "reason": "a kill test"}
-    running.arm(points.ROLLBACK[0].failpoint)  # what is on the list is obeyed, said again or not
-    kills.cut(lambda: officer.api.post("stops", json=stop), points.STOP[0])
-    kills.cut(lambda: officer.api.post("stops", json=stop), points.STOP[1])
+    listed, recorded = points.STOP
+    # What is on the list is obeyed, whether it is said again or not.
+    running.arm(points.ROLLBACK[0].failpoint)
+    running.arm(listed.failpoint)
+    request = kills.trying(lambda: officer.api.post("stops", json=stop))
+    strike(running, listed)
+    assert request.result(MOST_SECONDS) is None
     with kills.traffic():
         strike_all(running, (*points.ROLLBACK, *points.UNLOAD), lambda: None)
+        running.await_web()
+        kills.cut(lambda: officer.api.post("stops", json=stop), recorded)
         ended = kills.end_of(rollout)
+        until(lambda: job.ask().status_code == 200, seconds=60)
     assert (ended["state"], ended["trigger"]) == ("rolled_back", "stopped")
     assert Stop.objects.filter(digest=digest, released_at=None).count() == 1
     until(lambda: Replica.objects.get(digest=digest).state == "unloaded", seconds=90)
