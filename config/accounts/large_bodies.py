@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
+from uuid import uuid4
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -72,6 +73,7 @@ def _is_known(headers: Mapping[str, str]) -> bool:
 
 
 async def _refuse(receive: Receive, send: Send) -> None:
+    request_id = uuid4().hex
     body = json.dumps(
         problem(
             status=401,
@@ -80,12 +82,14 @@ async def _refuse(receive: Receive, send: Send) -> None:
             detail="A body of this size is taken only from a signed-in account or a valid token.",
             fix="Send Authorization: Bearer with a valid API token. Nothing was stored.",
         )
+        | {"request_id": request_id}
     ).encode()
     headers = [
         (b"content-type", CONTENT_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"www-authenticate", b"Bearer"),
         (b"connection", b"close"),
+        (b"x-request-id", request_id.encode()),
     ]
     await send({"type": "http.response.start", "status": 401, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -100,6 +100,7 @@ def test_who_waits_for_the_answer_reads_a_problem(url: str) -> None:
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.json()["code"] == "not-authenticated"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
 def test_a_body_without_a_length_needs_a_known_caller_too(url: str) -> None:
