@@ -47,8 +47,8 @@ def sparkline(answers: Sequence[int], failures: Sequence[int]) -> SafeString | s
     bars = []
     for index, (count, failed) in enumerate(zip(answers, failures, strict=True)):
         height = HEIGHT * count / top
-        # A single failure among thousands must stay visible.
-        bad = max(HEIGHT * failed / top, 8.0) if failed else 0.0
+        # A single failure among thousands must stay visible, and not look like most of a small bar.
+        bad = max(HEIGHT * failed / top, min(8.0, 0.4 * height)) if failed else 0.0
         left = f"{index * step + step * 0.1:.2f}"
         width = f"{step * 0.8:.2f}"
         bars.append(_bar("fm-bar-good", left, width, HEIGHT - height, height))

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.models import (
     ApprovalRequest,
@@ -27,7 +29,13 @@ from serving.states import OPEN_ROLLOUT_STATES, ReplicaState
 VERSIONS_SHOWN = 12
 EVENTS_SHOWN = 60
 USED_DAYS = 7
-STATES = {"live": "live", "approved": "approved, not live", "blocked": "newest blocked"}
+STATES = words.Texts(
+    {
+        "live": gettext_noop("live"),
+        "approved": gettext_noop("approved, not live"),
+        "blocked": gettext_noop("newest blocked"),
+    }
+)
 
 
 def adapter_list(query: Mapping[str, str]) -> QuerySet[Adapter]:
@@ -132,15 +140,20 @@ class AdapterPage:
         name, live = self.adapter.name, self.live
         if live is None:
             if not self.versions:
-                return f"{name} has no version yet."
-            return f"{name} is not live: no version has been rolled out to everyone."
-        said = f"{name} {live.version_name} is live"
+                return _("%(name)s has no version yet.") % {"name": name}
+            return _("%(name)s is not live: no version has been rolled out to everyone.") % {
+                "name": name
+            }
+        said = _("%(name)s %(version_name)s is live") % {
+            "name": name,
+            "version_name": live.version_name,
+        }
         if self.rollout is not None and self.rollout.to_revision.version is not None:
             trying = self.rollout.to_revision.version.version_name
             if trying != live.version_name:
-                said += (
-                    f"; {trying} is being tried on {self.rollout.weight_percent} % of the requests"
-                )
+                said += _(
+                    "; %(trying)s is being tried on %(weight_percent)s %% of the requests"
+                ) % {"trying": trying, "weight_percent": self.rollout.weight_percent}
         return f"{said}."
 
 
@@ -176,7 +189,7 @@ def adapter_page(adapter: Adapter) -> AdapterPage:
         sets=_set_history(versions),
         deployments=deployments,
         rollout=next((row for row in rollouts if row.state in OPEN_ROLLOUT_STATES), None),
-        used=[(name or "a caller without a name", count) for name, count in used],
+        used=[(name or _("a caller without a name"), count) for name, count in used],
         states=_states(versions, live),
         newest_label=current_label(versions[0]) if versions else None,
     )
@@ -220,19 +233,19 @@ def _states(versions: list[Version], live: Version | None) -> dict[int, words.Wo
     found = {}
     for version in versions:
         if version.digest in stopped:
-            word = words.Word("stopped", "block", "bad")
+            word = words.Word(_("stopped"), "block", "bad")
         elif live is not None and version.pk == live.pk:
-            word = words.Word("live", "verified", "good")
+            word = words.Word(_("live"), "verified", "good")
         elif version.pk in permitted:
-            word = words.Word("approved", "verified", "good")
+            word = words.Word(_("approved"), "verified", "good")
         elif asked.get(version.pk) in {"open", "rejected"}:
             word = words.word("approval", asked[version.pk])
         elif blocked.get(version.pk):
-            word = words.Word("blocked", "cancel", "bad")
+            word = words.Word(_("blocked"), "cancel", "bad")
         elif version.pk in blocked:
-            word = words.Word("nothing blocks", "check_circle", "quiet")
+            word = words.Word(_("nothing blocks"), "check_circle", "quiet")
         else:
-            word = words.Word("being checked", "progress_activity", "info")
+            word = words.Word(_("being checked"), "progress_activity", "info")
         found[version.pk] = word
     return found
 
@@ -242,7 +255,8 @@ def _history(adapter: Adapter, versions: list[Version], rollouts: list[Rollout])
         Happening(
             version.submitted_at,
             "upload",
-            f"{version.version_name} uploaded by {version.submitted_by}",
+            _("%(version_name)s uploaded by %(submitted_by)s")
+            % {"version_name": version.version_name, "submitted_by": version.submitted_by},
             version.notes,
             "admin:version",
             version.uuid,
@@ -256,12 +270,15 @@ def _history(adapter: Adapter, versions: list[Version], rollouts: list[Rollout])
 
 def _rollout_line(rollout: Rollout) -> Happening:
     word = words.word("rollout", rollout.state)
-    name = rollout.to_revision.version.version_name if rollout.to_revision.version else "the base"
+    name = (
+        rollout.to_revision.version.version_name if rollout.to_revision.version else _("the base")
+    )
     more = words.TRIGGER.get(rollout.trigger, "").capitalize() if rollout.trigger else ""
     return Happening(
         rollout.finished_at or rollout.started_at,
         word.icon,
-        f"Rollout of {name} in {rollout.deployment}: {word.text}",
+        _("Rollout of %(name)s in %(deployment)s: %(text)s")
+        % {"name": name, "deployment": rollout.deployment, "text": word.text},
         more,
         "admin:rollout",
         rollout.uuid,
@@ -321,7 +338,8 @@ def _alias_lines(adapter: Adapter) -> list[Happening]:
             Happening(
                 move.moved_at,
                 "label_important" if move.name == LIVE else "label",
-                f"“{move.name}” names {now} (before: {was})",
+                _("“%(name)s” names %(now)s (before: %(was)s)")
+                % {"name": move.name, "now": now, "was": was},
                 move.reason,
             )
         )
@@ -346,11 +364,19 @@ def _stop_lines(adapter: Adapter) -> list[Happening]:
         by = f" by {stop.issued_by}" if stop.issued_by else ""
         lines.append(
             Happening(
-                stop.issued_at, "block", f"{name} stopped everywhere{by}", stop.reason, tone="bad"
+                stop.issued_at,
+                "block",
+                _("%(name)s stopped everywhere%(by)s") % {"name": name, "by": by},
+                stop.reason,
+                tone="bad",
             )
         )
         if stop.released_at:
             lines.append(
-                Happening(stop.released_at, "lock_open", f"The stop of {name} was released")
+                Happening(
+                    stop.released_at,
+                    "lock_open",
+                    _("The stop of %(name)s was released") % {"name": name},
+                )
             )
     return lines

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from compliance.models import AuditEvent, Checkpoint
 from compliance.selectors import AuditFilters, audit_events, parse_body
@@ -71,7 +72,9 @@ def _day(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError as error:
-        raise Invalid(f"“{text[:40]}” is no day.", fix="Write it as 2026-11-21.") from error
+        raise Invalid(
+            _("“%(text)s” is no day.") % {"text": text[:40]}, fix=_("Write it as 2026-11-21.")
+        ) from error
 
 
 def lines(rows: Iterable[AuditEvent]) -> list[Line]:

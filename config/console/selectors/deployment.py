@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext as _
 
 from compliance.models import ApprovalRequest, Permission, Stop
 from compliance.selectors import VerifiedSignature, verify_signatures
 from compliance.states import ApprovalState, Purpose
+from config.accounts.models import User
 from config.console import words
 from config.console.selectors.live_history import name_of
 from config.console.selectors.reach import Reach, reach_of
@@ -19,7 +21,6 @@ from serving.domain.contract import OutputContract
 from serving.domain.policy import DeploymentPolicy
 from serving.models import Deployment, Feedback, Revision, Rollout
 from serving.selectors.deployments import policy_of
-from serving.selectors.rollouts import Expectation, expectation
 from serving.selectors.wanted import previous_revision
 from serving.states import OPEN_ROLLOUT_STATES
 
@@ -44,12 +45,22 @@ class RevisionLine:
     def word(self) -> words.Word:
         """What became of it."""
         if self.is_live:
-            return words.Word("live", "verified", "good")
+            return words.Word(_("live"), "verified", "good")
         if self.rollout is None:
-            return words.Word("not rolled out", "radio_button_unchecked")
+            return words.Word(_("not rolled out"), "radio_button_unchecked")
         if self.rollout.state == "promoted":
-            return words.Word("was live", "history")
+            return words.Word(_("was live"), "history")
         return words.word("rollout", self.rollout.state)
+
+    @property
+    def begun_at(self) -> datetime:
+        """When somebody asked for it."""
+        return self.rollout.started_at if self.rollout else self.revision.created_at
+
+    @property
+    def begun_by(self) -> User:
+        """Who asked for it."""
+        return self.rollout.started_by if self.rollout else self.revision.created_by
 
     @property
     def more(self) -> str:
@@ -87,7 +98,6 @@ class DeploymentPage:
     policy: DeploymentPolicy
     contract: OutputContract | None
     versions: list[Version]
-    expectation: Expectation
     reach: Reach | None
     now: datetime
 
@@ -99,7 +109,7 @@ class DeploymentPage:
         found = []
         if rollout is not None and weight:
             to = rollout.to_revision
-            found.append(Side(name_of(to), weight, "on trial", to.version))
+            found.append(Side(name_of(to), weight, _("on trial"), to.version))
         if stable is not None:
             found.append(Side(name_of(stable), 100 - weight, "stable", stable.version))
         return found
@@ -115,26 +125,49 @@ class DeploymentPage:
         row = self.deployment
         title, stable = row.title or row.public_name, row.stable_revision
         if not row.is_enabled:
-            return f"{title} is switched off: nothing answers under {row.public_name}."
+            return _("%(title)s is switched off: nothing answers under %(public_name)s.") % {
+                "title": title,
+                "public_name": row.public_name,
+            }
         if stable is None:
-            said = f"Nothing answers under {row.public_name} yet"
+            said = _("Nothing answers under %(public_name)s yet") % {"public_name": row.public_name}
             if self.rollout is not None:
-                return f"{said}; {name_of(self.rollout.to_revision)} is being rolled out."
-            return f"{said}: no version has been rolled out to it."
+                return _("%(said)s; %(to_revision)s is being rolled out.") % {
+                    "said": said,
+                    "to_revision": name_of(self.rollout.to_revision),
+                }
+            return _("%(said)s: no version has been rolled out to it.") % {"said": said}
         name = name_of(stable)
         if self.stop is not None:
-            return f"Nobody gets an answer from {title}: {name} is stopped everywhere."
+            return _("Nobody gets an answer from %(title)s: %(name)s is stopped everywhere.") % {
+                "title": title,
+                "name": name,
+            }
         if stable.version_id and self.permission is None:
-            return f"Nobody gets an answer from {title}: the permission of {name} has ended."
+            return _(
+                "Nobody gets an answer from %(title)s: the permission of %(name)s has ended."
+            ) % {"title": title, "name": name}
         since = f" since {day_in_words(row.stable_since, self.now)}" if row.stable_since else ""
-        by = f", approved by {self.names}" if self.names else ""
+        by = _(", approved by %(names)s") % {"names": self.names} if self.names else ""
         if self.rollout is not None and self.rollout.weight_percent:
             trying = name_of(self.rollout.to_revision)
-            return (
-                f"{title} is answered by {name}{since}{by}; {trying} is being tried on "
-                f"{self.rollout.weight_percent} % of the requests."
-            )
-        return f"{title} is answered by {name} for everyone{since}{by}."
+            return _(
+                "%(title)s is answered by %(name)s%(since)s%(by)s; %(trying)s is being tried on "
+                "%(weight_percent)s %% of the requests."
+            ) % {
+                "title": title,
+                "name": name,
+                "since": since,
+                "by": by,
+                "trying": trying,
+                "weight_percent": self.rollout.weight_percent,
+            }
+        return _("%(title)s is answered by %(name)s for everyone%(since)s%(by)s.") % {
+            "title": title,
+            "name": name,
+            "since": since,
+            "by": by,
+        }
 
     @property
     def fallbacks(self) -> list[str]:
@@ -142,24 +175,29 @@ class DeploymentPage:
         stable = self.deployment.stable_revision
         if stable is None:
             return []
-        steps = [f"{name_of(stable)}, which is live."]
+        steps = [_("%(stable)s, which is live.") % {"stable": name_of(stable)}]
         if "previous" in self.policy.fallbacks and self.deployment.adapter_id:
             steps.append(
-                f"{name_of(self.previous)}, the version before: when {name_of(stable)} is stopped, "
-                "it is brought back by itself."
+                _(
+                    "%(previous)s, the version before: when %(stable)s is stopped, it is brought "
+                    "back by itself."
+                )
+                % {"previous": name_of(self.previous), "stable": name_of(stable)}
                 if self.previous
-                else "No earlier version is approved and not stopped, so there is none to go "
-                "back to."
+                else _(
+                    "No earlier version is approved and not stopped, so there is none to go back "
+                    "to."
+                )
             )
-        steps.append("Then requests are refused; the base model never answers in its place.")
+        steps.append(_("Then requests are refused; the base model never answers in its place."))
         return steps
 
     @property
     def when_away(self) -> str:
         """What happens without the control process."""
         if self.policy.when_control_is_away == "refuse":
-            return "Requests are refused at once while the control process is away."
-        return "While the control process is away it answers until the leases end."
+            return _("Requests are refused at once while the control process is away.")
+        return _("While the control process is away it answers until the leases end.")
 
     @property
     def promises(self) -> list[str]:
@@ -170,20 +208,22 @@ class DeploymentPage:
     def why_no_start(self) -> str:
         """Why no rollout can begin now; empty where one can."""
         if self.rollout is not None:
-            return "A rollout is under way; there is one at a time."
+            return _("A rollout is under way; there is one at a time.")
         if self.deployment.adapter_id is None:
-            return "It is live already." if self.deployment.stable_revision_id else ""
-        return "" if self.versions else "No other version is approved and not stopped."
+            return _("It is live already.") if self.deployment.stable_revision_id else ""
+        return "" if self.versions else _("No other version is approved and not stopped.")
 
     @property
     def why_no_rollback(self) -> str:
         """Why nothing can be brought back now; empty where something can."""
         if self.rollout is not None and self.rollout.state in {"running", "paused"}:
-            return "A rollout is under way; end it on its page, then the live version answers all."
+            return _(
+                "A rollout is under way; end it on its page, then the live version answers all."
+            )
         if self.rollout is not None:
-            return "It is going back already."
+            return _("It is going back already.")
         if self.previous is None:
-            return "There is no earlier version that is approved and not stopped."
+            return _("There is no earlier version that is approved and not stopped.")
         return ""
 
     @property
@@ -221,7 +261,6 @@ def deployment_page(deployment: Deployment) -> DeploymentPage:
         policy=policy_of(deployment),
         contract=OutputContract.from_json(deployment.output_contract),
         versions=_offered(deployment, digest),
-        expectation=expectation(deployment),
         reach=reach_of(digest) if version else None,
         now=clock.now(),
     )
@@ -258,15 +297,19 @@ def contract_words(contract: OutputContract | None) -> list[str]:
         return []
     said = []
     if contract.max_tokens is not None:
-        said.append(f"It has at most {words.counted(contract.max_tokens, 'token')}.")
+        said.append(
+            _("It has at most %(max_tokens)s.")
+            % {"max_tokens": words.counted(contract.max_tokens, "token")}
+        )
     if contract.pattern is not None:
         said.append(
-            f"From its first letter to its last it matches the pattern {contract.pattern.pattern}"
+            _("From its first letter to its last it matches the pattern %(pattern)s")
+            % {"pattern": contract.pattern.pattern}
         )
     if contract.stop_reasons == {"stop"}:
-        said.append("It ends by itself and is never cut off by its length.")
+        said.append(_("It ends by itself and is never cut off by its length."))
     elif contract.stop_reasons == {"length"}:
-        said.append("It is as long as it may be.")
+        said.append(_("It is as long as it may be."))
     return said
 
 

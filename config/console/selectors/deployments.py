@@ -3,17 +3,21 @@
 from collections.abc import Mapping
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.utils.translation import gettext_noop
 
 from compliance.models import Stop
+from config.console import words
 from serving.models import Deployment, Rollout
 from serving.states import OPEN_ROLLOUT_STATES
 
-STATES = {
-    "live": "answering",
-    "empty": "nothing live yet",
-    "rolling": "a rollout under way",
-    "stopped": "its version is stopped",
-}
+STATES = words.Texts(
+    {
+        "live": gettext_noop("answering"),
+        "empty": gettext_noop("nothing live yet"),
+        "rolling": gettext_noop("a rollout under way"),
+        "stopped": gettext_noop("its version is stopped"),
+    }
+)
 
 
 def deployment_list(query: Mapping[str, str]) -> QuerySet[Deployment]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from compliance.models import Signature, Stop
 from config.console import words
@@ -50,20 +51,34 @@ class LiveAt:
         """What answered then, in a line."""
         at = f"{self.at:%Y-%m-%d %H:%M} UTC"
         if self.revision is None:
-            return f"At {at} nothing answered under {self.public_name} yet."
+            return _("At %(at)s nothing answered under %(public_name)s yet.") % {
+                "at": at,
+                "public_name": self.public_name,
+            }
         name = name_of(self.revision)
         if self.stop is not None:
-            return f"At {at} nothing answered under {self.public_name}: {name} was stopped."
-        said = f"At {at} {self.public_name} was answered by {name}"
+            return _("At %(at)s nothing answered under %(public_name)s: %(name)s was stopped.") % {
+                "at": at,
+                "public_name": self.public_name,
+                "name": name,
+            }
+        said = _("At %(at)s %(public_name)s was answered by %(name)s") % {
+            "at": at,
+            "public_name": self.public_name,
+            "name": name,
+        }
         if self.trial is not None and self.trial.weight_percent:
-            said += f", and by {self.trial.name} for {self.trial.weight_percent} % of the requests"
+            said += _(", and by %(name)s for %(weight_percent)s %% of the requests") % {
+                "name": self.trial.name,
+                "weight_percent": self.trial.weight_percent,
+            }
         by = words.listed([row.printed_name for row in self.signatures])
-        return f"{said}; approved by {by}." if by else f"{said}."
+        return _("%(said)s; approved by %(by)s.") % {"said": said, "by": by} if by else f"{said}."
 
 
 def name_of(revision: Revision) -> str:
     """The version's name, or that it is the base model."""
-    return revision.version.version_name if revision.version else "the base model"
+    return revision.version.version_name if revision.version else _("the base model")
 
 
 def live_at(deployment: Deployment, at: datetime) -> LiveAt:

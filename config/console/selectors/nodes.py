@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from config.console import words
 from config.core import clock
@@ -93,19 +94,21 @@ def _sentence() -> str:
     )
     count, seen = of_all["all"], of_all["seen"]
     if not count:
-        return "No node is registered."
+        return _("No node is registered.")
     states = Replica.objects.aggregate(
         ready=Count("pk", filter=Q(state=ReplicaState.READY)),
         failed=Count("pk", filter=Q(state=ReplicaState.FAILED)),
     )
     ready, failed = words.counted(states["ready"], "version"), states["failed"]
     answer = "answers" if count == 1 else "answer"
-    said = (
-        f"{'All' if seen == count and seen > 1 else seen} of {words.counted(count, 'node')} "
-        f"{answer}, with {ready} proven and ready"
-    )
+    said = _("%(value)s of %(count)s %(answer)s, with %(ready)s proven and ready") % {
+        "value": "All" if seen == count and seen > 1 else seen,
+        "count": words.counted(count, "node"),
+        "answer": answer,
+        "ready": ready,
+    }
     if seen == count == 1:
-        said = f"The node answers, with {ready} proven and ready"
+        said = _("The node answers, with %(ready)s proven and ready") % {"ready": ready}
     return f"{said}; {words.counted(failed, 'load', 'loads')} failed." if failed else f"{said}."
 
 
@@ -138,7 +141,7 @@ def _matrix(nodes: Sequence[Node], replicas: Sequence[Replica]) -> list[Row]:
             if (digest, node.pk) not in cells:
                 refs = int(entry.get("refs") or 0)
                 cells[digest, node.pk] = Cell(
-                    words.Word("loaded, not wanted", "help", "warn"), refs
+                    words.Word(_("loaded, not wanted"), "help", "warn"), refs
                 )
     return [
         Row(name, version, [cells.get((digest, node.pk)) for node in nodes])
@@ -154,7 +157,7 @@ def _cell(row: Replica) -> Cell:
     word = words.word("replica", row.state)
     if row.state == ReplicaState.READY:
         if row.proven_boot_id != row.node.boot_id:
-            word = words.Word("must be proven anew", "restart_alt", "warn")
+            word = words.Word(_("must be proven anew"), "restart_alt", "warn")
         elif not entry:
-            word = words.Word("wanted, not seen", "visibility_off", "bad")
+            word = words.Word(_("wanted, not seen"), "visibility_off", "bad")
     return Cell(word, int(entry.get("refs") or 0), row.error, row)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from config.console import words
 from serving.models import Deployment, Node, Replica
@@ -24,11 +25,12 @@ class Reach:
     def words(self) -> str:
         """``2 nodes, 1 deployment (triage), 41 requests in flight``."""
         names = f" ({', '.join(self.deployments)})" if self.deployments else ""
-        return (
-            f"{words.counted(self.nodes, 'node')}, "
-            f"{words.counted(len(self.deployments), 'deployment')}{names}, "
-            f"{words.counted(self.in_flight, 'request')} in flight"
-        )
+        return _("%(nodes)s, %(deployments)s%(names)s, %(in_flight)s in flight") % {
+            "nodes": words.counted(self.nodes, "node"),
+            "deployments": words.counted(len(self.deployments), "deployment"),
+            "names": names,
+            "in_flight": words.counted(self.in_flight, "request"),
+        }
 
 
 def reach_of(digest: str) -> Reach:

@@ -6,11 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Max, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from config.console import words
 from config.core.errors import NotFound
 from serving.models import AnalysisRun, Answer, Feedback, Rollout, RolloutStep
 from serving.selectors.deployments import may_promote_undecided
+from serving.selectors.previews import preview
 from serving.states import (
     OPEN_ROLLOUT_STATES,
     Arm,
@@ -19,21 +22,28 @@ from serving.states import (
     RolloutState,
     Trigger,
 )
+from serving.strategies import CHOSEN_BY_PEOPLE
 
 POINTS_SHOWN = 120
 ANALYSES_READ = 3000
 TABLE_ROWS = 8
-SIGNALS = {
-    "failures": "Answers that were not in order",
-    "reports": "Answers that were reported as wrong",
-}
-PAUSED_WORDS = {
-    "": " It is paused and waits for a person.",
-    PauseKind.PERSON: " A person has paused it.",
-    PauseKind.STEP: " It is paused and waits for a person, as was planned.",
-    PauseKind.INCONCLUSIVE: " The answers do not decide it: a person has to.",
-    PauseKind.TROUBLE: " It is paused because something that it needs is missing.",
-}
+SIGNALS = words.Texts(
+    {
+        "failures": gettext_noop("Answers that were not in order"),
+        "reports": gettext_noop("Answers that were reported as wrong"),
+    }
+)
+PAUSED_WORDS = words.Texts(
+    {
+        "": gettext_noop(" It is paused and waits for a person."),
+        PauseKind.PERSON: gettext_noop(" A person has paused it."),
+        PauseKind.STEP: gettext_noop(" It is paused and waits for a person, as was planned."),
+        PauseKind.INCONCLUSIVE: gettext_noop(" The answers do not decide it: a person has to."),
+        PauseKind.TROUBLE: gettext_noop(
+            " It is paused because something that it needs is missing."
+        ),
+    }
+)
 MALFORMED = (FailureKind.CONTRACT_BROKEN, FailureKind.EMPTY)
 
 
@@ -89,13 +99,13 @@ class Evidence:
     def words(self) -> str:
         """How far both sides are on the way to their limits."""
         if self.last.verdict == "failed":
-            return "The evidence that it is worse has reached its limit."
+            return _("The evidence that it is worse has reached its limit.")
         if self.last.verdict == "successful":
-            return "The evidence that it is good enough has reached its limit."
-        return (
-            f"That it is worse: {self.worse_share * 100:.0f} % of the way to the limit. "
-            f"That it is good enough: {self.safe_share * 100:.0f} %."
-        )
+            return _("The evidence that it is good enough has reached its limit.")
+        return _(
+            "That it is worse: %(value)s %% of the way to the limit. That it is good enough: "
+            "%(value_2)s %%."
+        ) % {"value": f"{self.worse_share * 100:.0f}", "value_2": f"{self.safe_share * 100:.0f}"}
 
     @property
     def worse_share(self) -> float:
@@ -120,6 +130,7 @@ class RolloutPage:
     comparison: AnalysisRun | None
     sentence: str
     needed: str
+    expected: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -160,7 +171,10 @@ def rollout_by_uuid(uuid: UUID) -> Rollout:
     """
     found = rollouts().filter(uuid=uuid).first()
     if found is None:
-        raise NotFound(f"There is no rollout {uuid}.", fix="The list of rollouts names them all.")
+        raise NotFound(
+            _("There is no rollout %(uuid)s.") % {"uuid": uuid},
+            fix=_("The list of rollouts names them all."),
+        )
     return found
 
 
@@ -196,6 +210,7 @@ def rollout_page(rollout: Rollout) -> RolloutPage:
         comparison=comparison,
         sentence=sentence(rollout, canary, stable),
         needed=needed_words(rollout, evidence, steps),
+        expected=expected_words(rollout),
     )
 
 
@@ -204,7 +219,7 @@ def name_of(rollout: Rollout, side: str) -> str:
     revision = rollout.to_revision if side == "to" else rollout.from_revision
     if revision is None:
         return "nothing"
-    return revision.version.version_name if revision.version else "the base model"
+    return revision.version.version_name if revision.version else _("the base model")
 
 
 def act_state(rollout: Rollout) -> str:
@@ -269,6 +284,14 @@ def _share(value: float, limit: float) -> float:
     return max(0.0, min(1.0, value / limit)) if limit > 0 else 0.0
 
 
+def expected_words(rollout: Rollout) -> str:
+    """What the decision will cost, before the first request goes to the candidate."""
+    is_early = rollout.state == RolloutState.RUNNING and rollout.stage == 0
+    if not is_early or rollout.strategy not in CHOSEN_BY_PEOPLE:
+        return ""
+    return preview(rollout.deployment, rollout.to_revision.version, strategy=rollout.strategy).words
+
+
 def needed_words(
     rollout: Rollout, evidence: Sequence[Evidence], steps: Sequence[RolloutStep]
 ) -> str:
@@ -286,12 +309,15 @@ def needed_words(
         return ""
     numbers = [row.needed_requests for row in waiting]
     if any(number is None for number in numbers):
-        return "There are too few failures or reports yet to say how many requests it takes."
+        return _("There are too few failures or reports yet to say how many requests it takes.")
     most = max(number for number in numbers if number is not None)
     if not most:
         return ""
     verb = "is" if most == 1 else "are"
-    return f"About {words.counted(most, 'more request', 'more requests')} {verb} needed to tell."
+    return _("About %(most)s %(verb)s needed to tell.") % {
+        "most": words.counted(most, "more request", "more requests"),
+        "verb": verb,
+    }
 
 
 def sentence(rollout: Rollout, canary: ArmCounts, stable: ArmCounts) -> str:
@@ -301,34 +327,59 @@ def sentence(rollout: Rollout, canary: ArmCounts, stable: ArmCounts) -> str:
     if rollout.state in {RolloutState.ROLLED_BACK, RolloutState.ROLLING_BACK}:
         return _rollback_story(rollout, canary, stable)
     if rollout.state == RolloutState.PROMOTED and rollout.strategy == "rollback":
-        return f"{new} was brought back: it answers every request to {public} instead of {old}."
+        return _(
+            "%(new)s was brought back: it answers every request to %(public)s instead of %(old)s."
+        ) % {"new": new, "public": public, "old": old}
     if rollout.state == RolloutState.PROMOTED:
-        first = "" if rollout.from_revision is None else f" instead of {old}"
-        said = f"{new} was promoted: it answers every request to {public}{first}."
+        first = "" if rollout.from_revision is None else _(" instead of %(old)s") % {"old": old}
+        said = _("%(new)s was promoted: it answers every request to %(public)s%(first)s.") % {
+            "new": new,
+            "public": public,
+            "first": first,
+        }
         if canary.answers:
-            said += (
-                f" Before that it gave {words.counted(canary.answers, 'answer')} on trial, "
-                f"of which {canary.failed} {'was' if canary.failed == 1 else 'were'} not in order."
-            )
+            said += _(
+                " Before that it gave %(answers)s on trial, of which %(failed)s %(value)s not in "
+                "order."
+            ) % {
+                "answers": words.counted(canary.answers, "answer"),
+                "failed": canary.failed,
+                "value": "was" if canary.failed == 1 else "were",
+            }
         if act_state(rollout) == "superseded":
-            said += " Since then another version has taken its place."
+            said += _(" Since then another version has taken its place.")
         return said
     if rollout.state in {RolloutState.ABORTED, RolloutState.ABORTING}:
-        return f"A person aborted the rollout of {new}. {_stays(rollout, old, public)}"
+        return _("A person aborted the rollout of %(new)s. %(rollout)s") % {
+            "new": new,
+            "rollout": _stays(rollout, old, public),
+        }
     paused = PAUSED_WORDS.get(rollout.paused_kind, PAUSED_WORDS[""]) if is_paused(rollout) else ""
     if rollout.weight_percent == 0:
-        return f"{new} is being prepared; no request to {public} goes to it yet.{paused}"
+        return _(
+            "%(new)s is being prepared; no request to %(public)s goes to it yet.%(paused)s"
+        ) % {"new": new, "public": public, "paused": paused}
     if rollout.from_revision is None:
-        return f"{new} is the first version of {public}.{paused}"
+        return _("%(new)s is the first version of %(public)s.%(paused)s") % {
+            "new": new,
+            "public": public,
+            "paused": paused,
+        }
     if rollout.weight_percent == 100:
-        return (
-            f"{new} answers every request to {public} and is being watched; {old} is kept ready "
-            f"beside it.{paused}"
-        )
-    return (
-        f"{new} is being tried on {rollout.weight_percent} % of the requests to {public}; "
-        f"{old} answers the others.{paused}"
-    )
+        return _(
+            "%(new)s answers every request to %(public)s and is being watched; %(old)s is kept "
+            "ready beside it.%(paused)s"
+        ) % {"new": new, "public": public, "old": old, "paused": paused}
+    return _(
+        "%(new)s is being tried on %(weight_percent)s %% of the requests to %(public)s; %(old)s "
+        "answers the others.%(paused)s"
+    ) % {
+        "new": new,
+        "weight_percent": rollout.weight_percent,
+        "public": public,
+        "old": old,
+        "paused": paused,
+    }
 
 
 def is_paused(rollout: Rollout) -> bool:
@@ -338,35 +389,56 @@ def is_paused(rollout: Rollout) -> bool:
 
 def _stays(rollout: Rollout, old: str, public: str) -> str:
     if rollout.from_revision is None:
-        return f"Nothing answers for {public}."
-    return f"{old} answers every request to {public}."
+        return _("Nothing answers for %(public)s.") % {"public": public}
+    return _("%(old)s answers every request to %(public)s.") % {"old": old, "public": public}
 
 
 def _rollback_story(rollout: Rollout, canary: ArmCounts, stable: ArmCounts) -> str:
     new, old = canary.name, stable.name
     if rollout.trigger == Trigger.CONTRACT_BROKEN and canary.malformed:
-        said = f"{new} broke the agreed form in {canary.malformed} of {canary.answers} answers"
+        said = _("%(new)s broke the agreed form in %(malformed)s of %(answers)s answers") % {
+            "new": new,
+            "malformed": canary.malformed,
+            "answers": canary.answers,
+        }
         said += f"; {_replaced(canary, old)}."
     elif rollout.trigger == Trigger.ANSWERS_REPORTED:
-        said = (
-            f"{canary.reported} of {canary.answers} answers of {new} were reported as wrong, "
-            f"against {stable.reported} of {stable.answers} of {old}."
-        )
+        said = _(
+            "%(reported)s of %(answers)s answers of %(new)s were reported as wrong, against "
+            "%(reported_2)s of %(answers_2)s of %(old)s."
+        ) % {
+            "reported": canary.reported,
+            "answers": canary.answers,
+            "new": new,
+            "reported_2": stable.reported,
+            "answers_2": stable.answers,
+            "old": old,
+        }
     elif rollout.trigger == Trigger.ERROR_RATE_HIGH:
-        said = (
-            f"{canary.failed} of {canary.answers} answers of {new} were not in order, "
-            f"against {stable.failed} of {stable.answers} of {old}."
-        )
+        said = _(
+            "%(failed)s of %(answers)s answers of %(new)s were not in order, against %(failed_2)s "
+            "of %(answers_2)s of %(old)s."
+        ) % {
+            "failed": canary.failed,
+            "answers": canary.answers,
+            "new": new,
+            "failed_2": stable.failed,
+            "answers_2": stable.answers,
+            "old": old,
+        }
     else:
-        why = words.TRIGGER.get(rollout.trigger, rollout.trigger or "no reason is recorded")
-        said = f"{new} was rolled back: {why}."
-    end = " The rollback is under way." if rollout.state == RolloutState.ROLLING_BACK else ""
+        why = words.TRIGGER.get(rollout.trigger, rollout.trigger or _("no reason is recorded"))
+        said = _("%(new)s was rolled back: %(why)s.") % {"new": new, "why": why}
+    end = _(" The rollback is under way.") if rollout.state == RolloutState.ROLLING_BACK else ""
     return f"{said} {_stays(rollout, old, rollout.deployment.public_name)}{end}"
 
 
 def _replaced(canary: ArmCounts, old: str) -> str:
     if canary.replaced >= canary.malformed:
-        return f"all were replaced by {old}'s before anyone saw them"
+        return _("all were replaced by %(old)s's before anyone saw them") % {"old": old}
     if canary.replaced:
-        return f"{canary.replaced} were replaced by {old}'s before anyone saw them"
-    return "none could be replaced before it was seen"
+        return _("%(replaced)s were replaced by %(old)s's before anyone saw them") % {
+            "replaced": canary.replaced,
+            "old": old,
+        }
+    return _("none could be replaced before it was seen")

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from compliance.domain.evaluation import Item
 from compliance.domain.separation import refusal
 from compliance.domain.statements import STATEMENTS
@@ -58,7 +60,7 @@ def signing_page(request: ApprovalRequest, user: User, roles: frozenset[str]) ->
             ),
         )
         if not why and not second_factors.is_enrolled(user):
-            why = "Your account has no second factor yet; set one up under “Second factor”."
+            why = _("Your account has no second factor yet; set one up under “Second factor”.")
     statement = STATEMENTS.get(due.meaning) if due else None
     return SigningPage(
         request=request,

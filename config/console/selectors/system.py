@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from config.console import words
 from config.console.selectors.alerts import ShownAlert, shown
@@ -20,18 +22,20 @@ from serving.health.judging import served_queues
 from serving.health.measuring import Measured
 from serving.models import Alert
 
-NAMES = {
-    "database": "Database",
-    "manager": "Web and gateway",
-    "storage": "Store of files",
-    "redis": "Redis",
-    "queues": "Queues",
-    "workers": "Workers",
-    "beat": "Beat",
-    "control": "Control loop",
-    "sealer": "Sealer of the audit trail",
-    "nodes": "Nodes",
-}
+NAMES = words.Texts(
+    {
+        "database": gettext_noop("Database"),
+        "manager": gettext_noop("Web and gateway"),
+        "storage": gettext_noop("Store of files"),
+        "redis": gettext_noop("Redis"),
+        "queues": gettext_noop("Queues"),
+        "workers": gettext_noop("Workers"),
+        "beat": gettext_noop("Beat"),
+        "control": gettext_noop("Control loop"),
+        "sealer": gettext_noop("Sealer of the audit trail"),
+        "nodes": gettext_noop("Nodes"),
+    }
+)
 TAKEN_BY = {"control": "rollouts", "checks": "worker", "evaluations": "worker"}
 LIBRARIES = ("django", "celery", "torch", "transformers", "peft")
 
@@ -111,14 +115,14 @@ def _sentence(measured: Measured) -> str:
         if part.status in {Status.DEGRADED, Status.UNHEALTHY}
     ]
     if not wrong:
-        said = "All parts are in order"
+        said = _("All parts are in order")
     else:
         verb = "is" if len(wrong) == 1 else "are"
-        said = f"{words.listed(wrong)} {verb} not in order"
+        said = _("%(wrong)s %(verb)s not in order") % {"wrong": words.listed(wrong), "verb": verb}
     count = len(measured.alerts)
     if not count:
         joint = "and" if not wrong else "but"
-        return f"{said}, {joint} no alert is open."
+        return _("%(said)s, %(joint)s no alert is open.") % {"said": said, "joint": joint}
     joint = "but" if not wrong else "and"
     return f"{said}, {joint} {words.counted(count, 'alert is', 'alerts are')} open."
 
@@ -132,7 +136,7 @@ def _queues(facts: BrokerFacts | None, nodes: tuple[NodeFact, ...]) -> list[Queu
         Queue(
             name=name,
             length=facts.queues.get(name, 0),
-            taken_by=TAKEN_BY.get(name, "the node's agent"),
+            taken_by=TAKEN_BY.get(name, _("the node's agent")),
             is_taken=name in taken,
             is_long=facts.queues.get(name, 0) >= BACKLOG_MESSAGES,
         )
@@ -146,7 +150,7 @@ def _beats(measured: Measured) -> list[Beat]:
     found = [
         Beat(
             "control",
-            "seals, renews, watches",
+            _("seals, renews, watches"),
             heartbeat.at if heartbeat else None,
             None,
             control.status is not Status.HEALTHY,
@@ -155,10 +159,10 @@ def _beats(measured: Measured) -> list[Beat]:
     for duty, at in sorted((heartbeat.duties if heartbeat else {}).items()):
         if duty != "heartbeat":
             moment = datetime.fromisoformat(at)
-            found.append(Beat(f"control: {duty}", "its last good round", moment, None, False))
+            found.append(Beat(f"control: {duty}", _("its last good round"), moment, None, False))
     for name, age in sorted((measured.broker.ages_seconds if measured.broker else {}).items()):
         queues = measured.broker.workers.get(name, ()) if measured.broker else ()
-        what = "nudges everything" if name == BEAT else f"takes {', '.join(queues)}"
+        what = _("nudges everything") if name == BEAT else f"takes {', '.join(queues)}"
         found.append(Beat(name, what, None, age, age > WORKER_SILENT_SECONDS))
     return found
 
@@ -169,9 +173,9 @@ def _versions() -> list[tuple[str, str]]:
         try:
             found.append((name, importlib.metadata.version(name)))
         except importlib.metadata.PackageNotFoundError:
-            found.append((name, "not installed here"))
+            found.append((name, _("not installed here")))
     found.append((connection.vendor, _server_version()))
-    found.append(("Database schema", _schema()))
+    found.append((_("Database schema"), _schema()))
     return found
 
 
@@ -184,32 +188,34 @@ def _schema() -> str:
     executor = MigrationExecutor(connection)
     pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if pending:
-        return f"{words.counted(len(pending), 'migration is', 'migrations are')} not applied"
+        return _("%(pending)s not applied") % {
+            "pending": words.counted(len(pending), "migration is", "migrations are")
+        }
     ours = ("accounts", "registry", "compliance", "serving")
     leaves = [name[:4] for app, name in sorted(executor.loader.graph.leaf_nodes()) if app in ours]
-    return f"up to date ({', '.join(leaves)})"
+    return _("up to date (%(leaves)s)") % {"leaves": ", ".join(leaves)}
 
 
 def _settings() -> list[list[tuple[str, Any, str]]]:
     """Only what is named here is shown, and of secrets only whether there is one."""
     proxy = settings.SECURE_PROXY_SSL_HEADER
-    given = "set" if settings.METRICS_TOKEN else "not set: /metrics tells nothing"
+    given = "set" if settings.METRICS_TOKEN else _("not set: /metrics tells nothing")
     house = [
-        ("FORMULARY_ENV", settings.FORMULARY_ENV, "what kind of installation this is"),
-        ("FORMULARY_HOME", str(settings.FORMULARY_HOME), "where all state lies"),
-        ("STORAGE_TYPE", settings.STORAGE_TYPE, "where files lie"),
-        ("CHECKPOINT_FOLDER", str(settings.CHECKPOINT_FOLDER), "checkpoints of the audit trail"),
-        ("LEASE_TTL_SECONDS", settings.LEASE_TTL_SECONDS, "how long a node serves unheard"),
-        ("LEASE_RENEW_SECONDS", settings.LEASE_RENEW_SECONDS, "how often leases are renewed"),
-        ("UPLOAD_MAX_BYTES", f"{settings.UPLOAD_MAX_BYTES:,}", "the largest package"),
+        ("FORMULARY_ENV", settings.FORMULARY_ENV, _("what kind of installation this is")),
+        ("FORMULARY_HOME", str(settings.FORMULARY_HOME), _("where all state lies")),
+        ("STORAGE_TYPE", settings.STORAGE_TYPE, _("where files lie")),
+        ("CHECKPOINT_FOLDER", str(settings.CHECKPOINT_FOLDER), _("checkpoints of the audit trail")),
+        ("LEASE_TTL_SECONDS", settings.LEASE_TTL_SECONDS, _("how long a node serves unheard")),
+        ("LEASE_RENEW_SECONDS", settings.LEASE_RENEW_SECONDS, _("how often leases are renewed")),
+        ("UPLOAD_MAX_BYTES", f"{settings.UPLOAD_MAX_BYTES:,}", _("the largest package")),
     ]
     web = [
-        ("ALLOWED_HOSTS", settings.ALLOWED_HOSTS, "names that are answered"),
-        ("SECURE_SSL_REDIRECT", settings.SECURE_SSL_REDIRECT, "HTTP is sent to HTTPS"),
-        ("SECURE_PROXY_SSL_HEADER", proxy[0] if proxy else "none", "where a proxy says https"),
-        ("TRUSTED_PROXY_COUNT", settings.TRUSTED_PROXY_COUNT, "proxies in front"),
-        ("SECURE_HSTS_SECONDS", settings.SECURE_HSTS_SECONDS, "browsers insist on HTTPS"),
-        ("METRICS_TOKEN", given, "lets Prometheus read"),
-        ("LOG_LEVEL", settings.LOG_LEVEL, "the least level that is logged"),
+        ("ALLOWED_HOSTS", settings.ALLOWED_HOSTS, _("names that are answered")),
+        ("SECURE_SSL_REDIRECT", settings.SECURE_SSL_REDIRECT, _("HTTP is sent to HTTPS")),
+        ("SECURE_PROXY_SSL_HEADER", proxy[0] if proxy else "none", _("where a proxy says https")),
+        ("TRUSTED_PROXY_COUNT", settings.TRUSTED_PROXY_COUNT, _("proxies in front")),
+        ("SECURE_HSTS_SECONDS", settings.SECURE_HSTS_SECONDS, _("browsers insist on HTTPS")),
+        ("METRICS_TOKEN", given, _("lets Prometheus read")),
+        ("LOG_LEVEL", settings.LOG_LEVEL, _("the least level that is logged")),
     ]
     return [house, web]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.utils.translation import gettext as _
 
 from compliance.models import ApprovalRequest, CheckRun, Signature, Stop
 from compliance.states import ApprovalState, RunState
@@ -103,7 +104,8 @@ def today(access: Access) -> Today:
         )[:LIMIT]
     )
     nodes = list(Node.objects.select_related("base_model").order_by("name")[:LIMIT])
-    watched = shown(open_alerts())
+    # That serving is held has a card of its own here.
+    watched = shown(row for row in open_alerts() if row.rule != "serving_held")
     alerts = [*_stop_alerts(), *_blocked_alerts()]
     queue.sort(key=lambda item: item.since)
     return Today(
@@ -122,16 +124,20 @@ def _sentence(
     queue: Sequence[Waiting], alerts: Sequence[Alert | ShownAlert], rollouts: Sequence[Rollout]
 ) -> str:
     waits = (
-        f"{words.counted(len(queue), 'thing waits', 'things wait')} for you"
+        _("%(queue)s for you") % {"queue": words.counted(len(queue), "thing waits", "things wait")}
         if queue
-        else "Nothing waits for you"
+        else _("Nothing waits for you")
     )
     bad = sum(alert.tone == "bad" for alert in alerts)
-    wrong = f"{words.counted(bad, 'thing is', 'things are')} wrong" if bad else "nothing is wrong"
+    wrong = (
+        f"{words.counted(bad, 'thing is', 'things are')} wrong" if bad else _("nothing is wrong")
+    )
     joint = "and" if bool(queue) == bool(bad) else "but"
     said = f"{waits}, {joint} {wrong}."
     if rollouts:
-        said += f" {words.counted(len(rollouts), 'rollout is', 'rollouts are')} under way."
+        said += _(" %(rollouts)s under way.") % {
+            "rollouts": words.counted(len(rollouts), "rollout is", "rollouts are")
+        }
     return said
 
 
@@ -155,8 +161,12 @@ def _signatures(access: Access) -> tuple[list[Waiting], list[Waiting]]:
         meaning = words.MEANING.get(due[0], due[0])
         item = Waiting(
             text=f"{request.version}: {meaning.lower()}",
-            more=f"Asked for by {request.requested_by}; "
-            f"signature {signed + 1} of {len(request.required_meanings)}.",
+            more=_("Asked for by %(requested_by)s; signature %(value)s of %(required_meanings)s.")
+            % {
+                "requested_by": request.requested_by,
+                "value": signed + 1,
+                "required_meanings": len(request.required_meanings),
+            },
             since=request.requested_at,
             icon="draw",
             url_name="admin:sign",
@@ -207,11 +217,20 @@ def _mine_to_mend(access: Access) -> list[Waiting]:
         seen.add(version.adapter_id)
         since = version.checked_at or version.submitted_at
         if version.is_blocked:
-            text, more = f"{version}: a check blocks it", "The page says how to mend it."
+            text, more = (
+                _("%(version)s: a check blocks it") % {"version": version},
+                _("The page says how to mend it."),
+            )
         elif version.requests is None and version.kind == "evidence":
-            text, more = f"{version}: nothing blocks it", "Approval can be requested."
+            text, more = (
+                _("%(version)s: nothing blocks it") % {"version": version},
+                _("Approval can be requested."),
+            )
         elif version.requests is None and version.kind == "package":
-            text, more = f"{version}: not evaluated yet", "An evaluation can be requested."
+            text, more = (
+                _("%(version)s: not evaluated yet") % {"version": version},
+                _("An evaluation can be requested."),
+            )
         else:
             continue
         waiting.append(Waiting(text, more, since, "build", "admin:version", version.uuid))
@@ -281,7 +300,7 @@ def _stop_alerts() -> list[Alert]:
         version = versions.get(stop.digest)
         alerts.append(
             Alert(
-                f"{version or stop.digest[:12]} is stopped everywhere.",
+                _("%(value)s is stopped everywhere.") % {"value": version or stop.digest[:12]},
                 stop.reason,
                 "bad",
                 "block",
@@ -311,8 +330,8 @@ def _blocked_alerts() -> list[Alert]:
     )
     return [
         Alert(
-            f"{version} can't be signed: a check blocks it.",
-            f"It was uploaded by {version.submitted_by}.",
+            _("%(version)s can't be signed: a check blocks it.") % {"version": version},
+            _("It was uploaded by %(submitted_by)s.") % {"submitted_by": version.submitted_by},
             "warn",
             "rule",
             version.checked_at,

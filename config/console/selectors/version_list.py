@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.models import ApprovalRequest, CheckRun, Permission, Stop
 from compliance.states import ApprovalState, Purpose, RunState
@@ -11,13 +13,15 @@ from config.console import words
 from registry.models import Alias, Version
 from registry.selectors import LIVE
 
-STATES = {
-    "live": "live",
-    "approved": "approved",
-    "waiting": "waiting for signatures",
-    "blocked": "blocked by a check",
-    "stopped": "stopped everywhere",
-}
+STATES = words.Texts(
+    {
+        "live": gettext_noop("live"),
+        "approved": gettext_noop("approved"),
+        "waiting": gettext_noop("waiting for signatures"),
+        "blocked": gettext_noop("blocked by a check"),
+        "stopped": gettext_noop("stopped everywhere"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -77,18 +81,18 @@ def lines(rows: Iterable[Version]) -> list[Line]:
 def _word(row: Version) -> words.Word:
     """What is worse, or further, is said first; ``row`` is annotated by ``lines``."""
     if row.is_stopped:  # type: ignore[attr-defined]
-        return words.Word("stopped", "block", "bad")
+        return words.Word(_("stopped"), "block", "bad")
     if row.is_live:  # type: ignore[attr-defined]
-        return words.Word("live", "verified", "good")
+        return words.Word(_("live"), "verified", "good")
     if row.is_permitted:  # type: ignore[attr-defined]
-        return words.Word("approved", "verified", "good")
+        return words.Word(_("approved"), "verified", "good")
     if row.asked in {ApprovalState.OPEN, ApprovalState.REJECTED}:  # type: ignore[attr-defined]
         return words.word("approval", row.asked)  # type: ignore[attr-defined]
     if row.is_blocked is None:  # type: ignore[attr-defined]
-        return words.Word("being checked", "progress_activity", "info")
+        return words.Word(_("being checked"), "progress_activity", "info")
     if row.is_blocked:  # type: ignore[attr-defined]
-        return words.Word("blocked", "cancel", "bad")
-    return words.Word("nothing blocks", "check_circle")
+        return words.Word(_("blocked"), "cancel", "bad")
+    return words.Word(_("nothing blocks"), "check_circle")
 
 
 def _permitted() -> QuerySet[Permission]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from compliance.domain.results import HARMLESS, Severity
 from compliance.models import (
@@ -97,7 +98,7 @@ class VersionPage:
     def why_no_rollout(self) -> str:
         """Why no deployment can take this version now; empty where one can."""
         if not self.deployments:
-            return "No deployment serves this adapter yet."
+            return _("No deployment serves this adapter yet.")
         busy = {rollout.deployment_id for rollout in self.under_way}
         live = {
             row.pk
@@ -107,7 +108,11 @@ class VersionPage:
         free = [row for row in self.deployments if row.pk not in busy | live]
         if free:
             return ""
-        return "A rollout is under way; there is one at a time." if busy else "It is live already."
+        return (
+            _("A rollout is under way; there is one at a time.")
+            if busy
+            else _("It is live already.")
+        )
 
     @property
     def label_changes(self) -> list[dict[str, Any]]:
@@ -245,10 +250,10 @@ def _lines(found: Mapping[str, CheckResult]) -> dict[str, list[FindingLine]]:
 
 def _who(check_id: str) -> tuple[str, str]:
     if check_id == "CLN-04":
-        return "An ML engineer evaluates that population, or narrows the label.", "label"
+        return _("An ML engineer evaluates that population, or narrows the label."), "label"
     if check_id.startswith("CLN"):
-        return "An ML engineer requests an evaluation or uploads a better version.", "evaluate"
-    return "The author uploads a mended version.", "upload"
+        return _("An ML engineer requests an evaluation or uploads a better version."), "evaluate"
+    return _("The author uploads a mended version."), "upload"
 
 
 def _results(

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from config.accounts.roles import Act
 from config.console.paging import key_page
@@ -27,7 +28,7 @@ class AdaptersView(Page):
         """One page of the list and its filters."""
         query = {key: str(value) for key, value in self.request.GET.items()}
         return {
-            "title": "Adapters",
+            "title": _("Adapters"),
             "list": key_page(adapter_list(query), query),
             "query": query,
             "classes": SafetyClass.choices,
@@ -44,7 +45,7 @@ class AdaptersView(Page):
         posted = self.request.POST
         safety_class = posted.get("safety_class", "")
         if safety_class not in SafetyClass.values:
-            raise Invalid("No class was chosen.", fix="Choose A, B or C.")
+            raise Invalid(_("No class was chosen."), fix=_("Choose A, B or C."))
         made = adapters.create(
             slug=posted.get("slug", "").strip(),
             name=posted.get("name", "").strip(),
@@ -56,7 +57,9 @@ class AdaptersView(Page):
             clinical_use_case=posted.get("clinical_use_case", "").strip(),
             actor=self.access.actor,
         )
-        said = f"{made.name} is open; its first version can be uploaded on this page."
+        said = _("%(name)s is open; its first version can be uploaded on this page.") % {
+            "name": made.name
+        }
         return said, reverse("admin:adapter", args=[made.ref])
 
 
@@ -76,7 +79,7 @@ class AdapterView(Page):
         page = adapter_page(self.adapter)
         return {
             "title": self.adapter.name,
-            "crumbs": [crumb("Adapters", reverse("admin:adapters")), crumb(self.adapter.name)],
+            "crumbs": [crumb(_("Adapters"), reverse("admin:adapters")), crumb(self.adapter.name)],
             "adapter": self.adapter,
             "page": page,
             "rows": [(version, page.states[version.pk]) for version in page.versions],
@@ -89,7 +92,7 @@ class AdapterView(Page):
         archive = self.request.FILES.get("archive")
         if archive is None or archive.file is None:
             raise Invalid(
-                "No file was chosen.", fix="Choose a ZIP archive of the adapter's folder."
+                _("No file was chosen."), fix=_("Choose a ZIP archive of the adapter's folder.")
             )
         posted = self.request.POST
         version, is_new = versions.submit(
@@ -102,8 +105,10 @@ class AdapterView(Page):
             label=label_values(posted) if posted.get("purpose") else None,
         )
         said = (
-            f"{version.version_name} is stored; its checks have begun."
+            _("%(version_name)s is stored; its checks have begun.")
+            % {"version_name": version.version_name}
             if is_new
-            else f"These bytes are {version.version_name} already; nothing was stored twice."
+            else _("These bytes are %(version_name)s already; nothing was stored twice.")
+            % {"version_name": version.version_name}
         )
         return said, reverse("admin:version", args=[version.uuid])

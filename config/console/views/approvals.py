@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from config.console.paging import key_page
 from config.console.selectors.approval_list import STATES, approval_list, due
 from config.console.views.page import Page
@@ -17,7 +19,7 @@ class ApprovalsView(Page):
         query = {key: str(value) for key, value in self.request.GET.items()}
         found = key_page(approval_list(query), query)
         return {
-            "title": "Approvals",
+            "title": _("Approvals"),
             "list": found,
             "rows": [(request, due(request)) for request in found.rows],
             "query": query,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
 
 from compliance.models import AuditEvent
 from compliance.services import audit, verification
@@ -55,7 +56,7 @@ class AuditView(Page):
         """One page of events, the filters, and the state of the chain."""
         found = key_page(events(self.query), self.query)
         return {
-            "title": "Audit",
+            "title": _("Audit"),
             "list": found,
             "lines": lines(found.rows),
             "query": self.query,

@@ -4,13 +4,17 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from compliance.services import stops
 from config.accounts.roles import Act
+from config.console import words
 from config.console.paging import key_page
 from config.console.selectors.deployment import DeploymentPage, deployment_page
 from config.console.selectors.deployments import STATES, deployment_list
 from config.console.selectors.live_history import live_at
+from config.console.selectors.rollout_previews import previews
 from config.console.views.page import Page, crumb
 from config.core import clock
 from config.core.errors import Invalid
@@ -23,10 +27,12 @@ from serving.strategies import CHOSEN_BY_PEOPLE
 
 Said = tuple[str, str]
 ADAPTERS_OFFERED = 200
-STRATEGIES = {
-    "canary": "canary: on a share of the requests first",
-    "blue_green": "blue-green: everybody at once, the old version kept ready",
-}
+STRATEGIES = words.Texts(
+    {
+        "canary": gettext_noop("canary: on a share of the requests first"),
+        "blue_green": gettext_noop("blue-green: everybody at once, the old version kept ready"),
+    }
+)
 
 
 class DeploymentsView(Page):
@@ -39,7 +45,7 @@ class DeploymentsView(Page):
         """One page of the list, its filters and the form."""
         query = {key: str(value) for key, value in self.request.GET.items()}
         return {
-            "title": "Deployments",
+            "title": _("Deployments"),
             "list": key_page(deployment_list(query), query),
             "query": query,
             "states": STATES,
@@ -56,7 +62,7 @@ class DeploymentsView(Page):
         ref, base = posted.get("adapter", "").strip(), posted.get("base_model", "")
         if not ref and not base:
             raise Invalid(
-                "Nothing was chosen to be served.", fix="Name an adapter or a base model."
+                _("Nothing was chosen to be served."), fix=_("Name an adapter or a base model.")
             )
         adapter = adapter_by_ref(ref) if ref else None
         made = deployments.create(
@@ -68,7 +74,9 @@ class DeploymentsView(Page):
             user=self.access.user,
             actor=self.access.actor,
         )
-        said = f"{made.public_name} is open. It answers once a version is rolled out to it."
+        said = _("%(public_name)s is open. It answers once a version is rolled out to it.") % {
+            "public_name": made.public_name
+        }
         return said, reverse("admin:deployment", args=[made.public_name])
 
 
@@ -78,7 +86,8 @@ def _contract(posted: Any) -> dict[str, Any]:
     if text := posted.get("max_tokens", "").strip():
         if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise Invalid(
-                "The longest answer is no whole number of tokens.", fix="Write it as 6, or nothing."
+                _("The longest answer is no whole number of tokens."),
+                fix=_("Write it as 6, or nothing."),
             )
         contract["max_tokens"] = int(text)
     if text := posted.get("pattern", ""):
@@ -103,10 +112,14 @@ class DeploymentView(Page):
         """What answers, how it did, how it came, and what may be done about it."""
         row = self.deployment
         page = deployment_page(row)
+        why_not = self._why_not(page)
         asked, problem = _moment(self.request.GET.get("at", ""))
         return {
             "title": row.title or row.public_name,
-            "crumbs": [crumb("Deployments", reverse("admin:deployments")), crumb(row.public_name)],
+            "crumbs": [
+                crumb(_("Deployments"), reverse("admin:deployments")),
+                crumb(row.public_name),
+            ],
             "deployment": row,
             "page": page,
             "then": live_at(row, asked) if asked else None,
@@ -114,16 +127,19 @@ class DeploymentView(Page):
             "at_problem": problem,
             "latest_at": clock.now(),
             "strategies": {key: STRATEGIES.get(key, key) for key in CHOSEN_BY_PEOPLE},
-            "why_not": self._why_not(page),
+            "why_not": why_not,
+            "previews": []
+            if why_not["start"] or not page.versions
+            else previews([row], page.versions[0]),
         }
 
     def _why_not(self, page: DeploymentPage) -> dict[str, str]:
         may = self.access.why_not
-        live = "" if page.version else "No version is live here."
+        live = "" if page.version else _("No version is live here.")
         return {
             "start": may(Act.DEPLOY) or page.why_no_start,
             "roll_back": may(Act.DEPLOY) or page.why_no_rollback,
-            "stop": may(Act.STOP) or live or ("It is stopped already." if page.stop else ""),
+            "stop": may(Act.STOP) or live or (_("It is stopped already.") if page.stop else ""),
         }
 
     @property
@@ -137,7 +153,7 @@ class DeploymentView(Page):
         version = None
         if row.adapter_id is not None:
             if not posted.get("version"):
-                raise Invalid("No version was chosen.", fix="Choose an approved version.")
+                raise Invalid(_("No version was chosen."), fix=_("Choose an approved version."))
             version = version_by_ref(posted["version"])
         made = rollouts.start(
             deployment=row,
@@ -147,7 +163,7 @@ class DeploymentView(Page):
             strategy=posted.get("strategy", ""),
             reason=self._reason,
         )
-        return "The rollout has begun.", reverse("admin:rollout", args=[made.uuid])
+        return _("The rollout has begun."), reverse("admin:rollout", args=[made.uuid])
 
     def roll_back(self) -> Said:
         """Bring the version before back; what is left is the one on the page that was read."""
@@ -160,7 +176,7 @@ class DeploymentView(Page):
             actor=self.access.actor,
             leaving=version_by_ref(leaving) if leaving else None,
         )
-        said = "Rolling back: requests go to the former version at once."
+        said = _("Rolling back: requests go to the former version at once.")
         return said, reverse("admin:rollout", args=[made.uuid])
 
     def stop(self) -> Said:
@@ -170,7 +186,7 @@ class DeploymentView(Page):
         stops.issue(
             digest=digest, reason=self._reason, user=self.access.user, actor=self.access.actor
         )
-        return "Stopped everywhere. Two people can release it, on the version's page.", ""
+        return _("Stopped everywhere. Two people can release it, on the version's page."), ""
 
 
 def _moment(text: str) -> tuple[datetime | None, str]:
@@ -181,7 +197,9 @@ def _moment(text: str) -> tuple[datetime | None, str]:
         moment = datetime.fromisoformat(text)
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        return None, f"“{text[:40]}” is no moment; write it as 2026-11-21T10:30."
+        return None, _("“%(text)s” is no moment; write it as 2026-11-21T10:30.") % {
+            "text": text[:40]
+        }
     if moment > clock.now():
-        return None, "That moment has not come yet."
+        return None, _("That moment has not come yet.")
     return moment, ""

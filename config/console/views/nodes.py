@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from config.console.paging import key_page
 from config.console.selectors.nodes import node_list, nodes_page
 from config.console.views.page import Page
@@ -19,7 +21,7 @@ class NodesView(Page):
         query = {key: str(value) for key, value in self.request.GET.items()}
         found = key_page(node_list(query), query, size=NODES_SHOWN)
         return {
-            "title": "Nodes",
+            "title": _("Nodes"),
             "list": found,
             "page": nodes_page(found.rows),
             "query": query,

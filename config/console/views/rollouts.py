@@ -16,6 +16,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from config.accounts.roles import Act
 from config.console.access import access_of
@@ -59,10 +60,10 @@ class RolloutsView(Page):
         """One page of the list."""
         query = {key: str(value) for key, value in self.request.GET.items()}
         return {
-            "title": "Rollouts",
+            "title": _("Rollouts"),
             "list": key_page(rollouts(query.get("state", ""), query.get("q", "").strip()), query),
             "query": query,
-            "states": {"open": "all under way", **{k: word.text for k, word in ROLLOUT.items()}},
+            "states": {"open": _("all under way"), **{k: word.text for k, word in ROLLOUT.items()}},
         }
 
 
@@ -87,9 +88,9 @@ class RolloutView(Page):
         """What moves, and what may be done about it."""
         to = self.rollout.to_revision.version
         return {
-            "title": f"Rollout of {to or 'the base model'}",
+            "title": _("Rollout of %(value)s") % {"value": to or "the base model"},
             "crumbs": [
-                crumb("Rollouts", reverse("admin:rollouts")),
+                crumb(_("Rollouts"), reverse("admin:rollouts")),
                 crumb(f"{to or 'base model'} in {self.rollout.deployment}"),
             ],
             "page": rollout_page(self.rollout),
@@ -105,19 +106,19 @@ class RolloutView(Page):
 
     def pause(self) -> tuple[str, str]:
         """Keep the weight and go no further."""
-        return self._turn("pause", "Paused. The share of requests stays as it is.")
+        return self._turn("pause", _("Paused. The share of requests stays as it is."))
 
     def resume(self) -> tuple[str, str]:
         """Go on."""
-        return self._turn("resume", "It goes on.")
+        return self._turn("resume", _("It goes on."))
 
     def abort(self) -> tuple[str, str]:
         """End it before its promotion."""
-        return self._turn("abort", "Aborted: requests go to the former version.")
+        return self._turn("abort", _("Aborted: requests go to the former version."))
 
     def promote(self) -> tuple[str, str]:
         """Promote what the analysis could not decide."""
-        return self._turn("promote", "You promoted it; every request goes to it.")
+        return self._turn("promote", _("You promoted it; every request goes to it."))
 
     def _turn(self, act: str, said: str) -> tuple[str, str]:
         self.access.require(Act.DEPLOY)
@@ -139,7 +140,7 @@ class RolloutView(Page):
             actor=self.access.actor,
             user=self.access.user,
         )
-        return "Rolled back.", reverse("admin:rollout", args=[made.uuid])
+        return _("Rolled back."), reverse("admin:rollout", args=[made.uuid])
 
 
 def rollout_events(request: HttpRequest, uuid: UUID) -> HttpResponseBase:

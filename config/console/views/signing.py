@@ -32,10 +32,10 @@ class SigningView(Page):
         return {
             "title": f"Sign {version}",
             "crumbs": [
-                crumb("Adapters", reverse("admin:adapters")),
+                crumb(_("Adapters"), reverse("admin:adapters")),
                 crumb(version.adapter.name, reverse("admin:adapter", args=[version.adapter.ref])),
                 crumb(version.version_name, reverse("admin:version", args=[version.uuid])),
-                crumb("Signing"),
+                crumb(_("Signing")),
             ],
             "page": page,
             "version": version,

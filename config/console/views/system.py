@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from config.console.selectors.system import system_page
 from config.console.views.page import Page
 from serving.health.measuring import measured_for
@@ -14,4 +16,4 @@ class SystemView(Page):
 
     def context(self) -> dict[str, Any]:
         """Parts, alerts, queues, signs of life, versions and settings."""
-        return {"title": "System", "page": system_page(measured_for(self.request))}
+        return {"title": _("System"), "page": system_page(measured_for(self.request))}

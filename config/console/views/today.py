@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
+
 from compliance.models import Restore
 from compliance.selectors.restores import held, restore_by_uuid
 from compliance.services import restores
@@ -24,12 +26,12 @@ class TodayView(Page):
             user=self.access.user,
             actor=self.access.actor,
         )
-        return "Asked. A second person lets serving go on.", ""
+        return _("Asked. A second person lets serving go on."), ""
 
     def resume(self) -> tuple[str, str]:
         """Let serving go on after a restore."""
         restores.resume(restore=self._restore(), user=self.access.user, actor=self.access.actor)
-        return "Serving goes on with what is wanted, permitted and proven.", ""
+        return _("Serving goes on with what is wanted, permitted and proven."), ""
 
     def _restore(self) -> Restore:
         return restore_by_uuid(self.request.POST.get("restore", ""))
@@ -37,7 +39,7 @@ class TodayView(Page):
     def context(self) -> dict[str, Any]:
         """The person's queue, what is live and what is wrong."""
         return {
-            "title": "Today",
+            "title": _("Today"),
             "is_today": True,
             "page": today(self.access),
             "restores": held().select_related("resume_asked_by"),

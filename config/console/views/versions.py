@@ -4,12 +4,14 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from compliance.models import Stop
 from compliance.selectors import open_stops, set_by_ref
 from compliance.services import approvals, evaluations, stops
 from config.accounts.roles import Act
 from config.console.paging import key_page
+from config.console.selectors.rollout_previews import previews
 from config.console.selectors.version_list import STATES, lines, version_list
 from config.console.selectors.versions import VersionPage, version_page
 from config.console.views.labels import label_values
@@ -20,6 +22,7 @@ from registry.selectors import version_by_ref
 from registry.services import labels
 from serving.selectors.deployments import deployment_by_name
 from serving.services import rollouts
+from serving.strategies import CHOSEN_BY_PEOPLE, STRATEGIES
 
 Said = tuple[str, str]
 
@@ -34,7 +37,7 @@ class VersionsView(Page):
         query = {key: str(value) for key, value in self.request.GET.items()}
         found = key_page(version_list(query), query)
         return {
-            "title": "Versions",
+            "title": _("Versions"),
             "list": found,
             "lines": lines(found.rows),
             "query": query,
@@ -70,36 +73,38 @@ class VersionView(Page):
         return {
             "title": str(self.version),
             "crumbs": [
-                crumb("Adapters", reverse("admin:adapters")),
+                crumb(_("Adapters"), reverse("admin:adapters")),
                 crumb(adapter.name, reverse("admin:adapter", args=[adapter.ref])),
                 crumb(self.version.version_name),
             ],
             "page": page,
             "version": self.version,
             "adapter": adapter,
-            "why_not": self._why_not(page),
+            "why_not": (why_not := self._why_not(page)),
+            "strategies": {key: STRATEGIES[key].title for key in CHOSEN_BY_PEOPLE},
+            "previews": [] if why_not["deploy"] else previews(page.deployments, self.version),
         }
 
     def _why_not(self, page: VersionPage) -> dict[str, str]:
-        stopped = "It is stopped everywhere." if page.is_stopped else ""
+        stopped = _("It is stopped everywhere.") if page.is_stopped else ""
         checked = any(run.kind == "package" and run.state == "done" for run in page.runs)
-        unchecked = "" if checked else "The package checks have not finished."
-        blocked = "Checks block it; they are listed on this page." if page.blocking else ""
+        unchecked = "" if checked else _("The package checks have not finished.")
+        blocked = _("Checks block it; they are listed on this page.") if page.blocking else ""
         is_open = page.request is not None and page.request.state == "open"
-        waits = "It waits for signatures already." if is_open else ""
+        waits = _("It waits for signatures already.") if is_open else ""
         if page.permission and not page.has_newer_evidence:
-            waits = "It is approved. More evidence would make a new revision."
-        unapproved = "" if page.permission else "It is not approved."
+            waits = _("It is approved. More evidence would make a new revision.")
+        unapproved = "" if page.permission else _("It is not approved.")
         may = self.access.why_not
         return {
             "evaluate": may(Act.EVALUATE)
             or stopped
             or unchecked
-            or ("" if page.evaluation_sets else "No evaluation set is locked yet."),
+            or ("" if page.evaluation_sets else _("No evaluation set is locked yet.")),
             "request": may(Act.REQUEST_APPROVAL) or stopped or unchecked or waits or blocked,
             "label": may(Act.SUBMIT),
             "deploy": may(Act.DEPLOY) or stopped or unapproved or page.why_no_rollout,
-            "stop": may(Act.STOP) or ("It is stopped already." if page.is_stopped else ""),
+            "stop": may(Act.STOP) or (_("It is stopped already.") if page.is_stopped else ""),
             "release": may(Act.STOP),
         }
 
@@ -114,13 +119,15 @@ class VersionView(Page):
             actor=self.access.actor,
         )
         if run.state == "done":
-            return f"{chosen} has a recorded run of these bytes already; it is used.", ""
-        return f"{chosen} will be run through this version on a node.", ""
+            return _("%(chosen)s has a recorded run of these bytes already; it is used.") % {
+                "chosen": chosen
+            }, ""
+        return _("%(chosen)s will be run through this version on a node.") % {"chosen": chosen}, ""
 
     def request_approval(self) -> Said:
         """Freeze the record and ask people to sign it."""
         approvals.request(version=self.version, user=self.access.user, actor=self.access.actor)
-        return "The record is frozen and waits for signatures.", ""
+        return _("The record is frozen and waits for signatures."), ""
 
     def change_label(self) -> Said:
         """State the intended use anew."""
@@ -131,10 +138,10 @@ class VersionView(Page):
             actor=self.access.actor,
             **label_values(self.request.POST),
         )
-        return "The label is changed; the evidence is checked against it again.", ""
+        return _("The label is changed; the evidence is checked against it again."), ""
 
     def deploy(self) -> Said:
-        """Start a canary of this version."""
+        """Start a rollout of this version."""
         self.access.require(Act.DEPLOY)
         name = self.request.POST.get("deployment", "")
         rollout = rollouts.start(
@@ -142,9 +149,11 @@ class VersionView(Page):
             version=self.version,
             user=self.access.user,
             actor=self.access.actor,
-            strategy="canary",
+            strategy=self.request.POST.get("strategy", CHOSEN_BY_PEOPLE[0]),
         )
-        return f"The rollout to {name} has begun.", reverse("admin:rollout", args=[rollout.uuid])
+        return _("The rollout to %(name)s has begun.") % {"name": name}, reverse(
+            "admin:rollout", args=[rollout.uuid]
+        )
 
     def stop(self) -> Said:
         """Withdraw the digest everywhere."""
@@ -154,12 +163,12 @@ class VersionView(Page):
             user=self.access.user,
             actor=self.access.actor,
         )
-        return "Stopped everywhere. Two people can release it.", ""
+        return _("Stopped everywhere. Two people can release it."), ""
 
     def _open_stop(self) -> Stop:
         found = open_stops().filter(digest=self.version.digest).first()
         if found is None:
-            raise NotFound("This version is not stopped.", fix="Nothing is left to release.")
+            raise NotFound(_("This version is not stopped."), fix=_("Nothing is left to release."))
         return found
 
     def ask_release(self) -> Said:
@@ -170,7 +179,7 @@ class VersionView(Page):
             user=self.access.user,
             actor=self.access.actor,
         )
-        return "You asked for the release; a second person gives it.", ""
+        return _("You asked for the release; a second person gives it."), ""
 
     def release(self) -> Said:
         """The second person's part."""
@@ -179,4 +188,4 @@ class VersionView(Page):
             user=self.access.user,
             actor=self.access.actor,
         )
-        return "The stop is released.", ""
+        return _("The stop is released."), ""
