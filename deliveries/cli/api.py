@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import httpx
@@ -16,6 +16,7 @@ from .endings import Away, Ended, Refused
 PATIENCE_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 5.0
+PAGE_ROWS = 200
 AWAY_STATUSES = frozenset({502, 503, 504})
 
 
@@ -119,6 +120,15 @@ class Api:
         """The first page of a list, newest first."""
         rows: list[dict[str, Any]] = self.json("GET", path, params=params).get("results", [])
         return rows
+
+    def every(self, path: str, *, page_rows: int = PAGE_ROWS) -> Iterator[dict[str, Any]]:
+        """Every row of a list, newest first, page by page."""
+        query = f"limit={page_rows}"
+        while query:
+            body = self.json("GET", f"{path}?{query}")
+            yield from body.get("results", [])
+            # Of the next page's address only the query: a proxy may have changed the rest.
+            query = urlsplit(body.get("next") or "").query
 
     def pauses(self) -> Iterator[float | None]:
         """Growing pauses until patience is at its end; then None."""

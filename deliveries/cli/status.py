@@ -10,8 +10,8 @@ from .screen import Screen
 
 def show_overview(api: Api, screen: Screen) -> Exit:
     """Every deployment with what answers, and the stops in force."""
-    deployments = api.newest("deployments")
-    stops = [row for row in api.newest("stops") if row["released_at"] is None]
+    deployments = list(api.every("deployments"))
+    stops = [row for row in api.every("stops") if row["released_at"] is None]
     lines = [_line(row) for row in deployments] or ["There are no deployments."]
     lines += [f"stopped: {row['digest'][:12]}  {row['reason']}" for row in stops]
     body = {

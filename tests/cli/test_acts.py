@@ -10,6 +10,9 @@ from django.db import connection
 
 from compliance.models import Stop
 from compliance.selectors import open_serve_permission
+from config.accounts.models import User
+from deliveries.cli.access import find_access
+from deliveries.cli.api import Api
 from deliveries.cli.endings import Exit
 from deliveries.cli.main import main
 from registry.models import Adapter, Version
@@ -83,6 +86,16 @@ def test_a_stop_is_confirmed_and_takes_a_digest_or_a_version(
     assert set(Stop.objects.values_list("digest", flat=True)) == {version.digest, unknown}
     assert command("stop", "triage@none", "--reason", "x", "--yes").code == Exit.REFUSED
     assert command("status").out.count("stopped:") == 2
+    with Api(find_access()) as api:
+        rows = list(api.every("stops"))
+    assert [row["digest"] for row in rows] == [unknown, version.digest]
+
+
+def test_lists_are_read_to_their_end(command: Command, engineer: User) -> None:
+    for _ in range(5):
+        make.adapter(owner=engineer)
+    with Api(find_access()) as api:
+        assert len(list(api.every("adapters", page_rows=2))) == 5
 
 
 def test_status_of_a_version_and_of_everything(command: Command, version: Version) -> None:
