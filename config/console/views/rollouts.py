@@ -88,7 +88,7 @@ class RolloutView(Page):
         """What moves, and what may be done about it."""
         to = self.rollout.to_revision.version
         return {
-            "title": _("Rollout of %(value)s") % {"value": to or "the base model"},
+            "title": _("Rollout of %(value)s") % {"value": to or _("the base model")},
             "crumbs": [
                 crumb(_("Rollouts"), reverse("admin:rollouts")),
                 crumb(f"{to or 'base model'} in {self.rollout.deployment}"),
