@@ -9,9 +9,20 @@ from html.parser import HTMLParser
 MARK = "\x01"  # where a template tag or a variable stands
 READ_ATTRIBUTES = frozenset({"aria-label", "title", "placeholder", "alt"})
 NOT_PROSE = frozenset({"code", "script", "style", "kbd"})
+LOGGING = frozenset({"getLogger", "get_logger"})
 BRAND = "Formulary"
 GETTEXT = frozenset(
-    {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext"}
+    # ``counted`` looks its nouns up itself; the test of nouns sees that they are known.
+    {
+        "counted",
+        "_",
+        "gettext",
+        "gettext_lazy",
+        "gettext_noop",
+        "ngettext",
+        "ngettext_lazy",
+        "pgettext",
+    }
 )
 _TRANSLATED = re.compile(
     r"{%\s*(?:blocktranslate|blocktrans)\b.*?{%\s*end(?:blocktranslate|blocktrans)\s*%}"
@@ -25,6 +36,7 @@ _SHOWN_BY_TAG = re.compile(
     |\b(?:text|title|name|caption)="(?P<given>[^"]*)"|\byesno:"(?P<yesno>[^"]*)\"""",
     re.VERBOSE,
 )
+_NO_PROSE = re.compile(r"<|[\w/.-]+; \w+=|\w+ \| None$|WITH RECURSIVE|event: |attachment; ")
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -97,7 +109,7 @@ def in_python(source: str) -> list[Bare]:
             skipped.add(node.value)
         if isinstance(node, ast.JoinedStr) and not _is_prose(_text(node)):
             skipped.update(ast.walk(node))
-        if isinstance(node, ast.Assert):
+        if isinstance(node, ast.Assert) or _name(getattr(node, "func", node)) in LOGGING:
             skipped.update(ast.walk(node))
     return sorted(_bare(tree, skipped), key=lambda bare: bare.line)
 
@@ -125,10 +137,13 @@ def _text(node: ast.AST) -> str:
 
 
 def _is_prose(text: str) -> bool:
-    return len(_WORDS.findall(text)) >= 2 and " " in text.strip() and ";" not in text[:30]
+    """Two words or more that are no markup, no query, no type and no header."""
+    if _NO_PROSE.match(text.strip()):
+        return False
+    return len(_WORDS.findall(text)) >= 2 and " " in text.strip()
 
 
-def _name(function: ast.expr) -> str:
+def _name(function: ast.AST) -> str:
     if isinstance(function, ast.Name):
         return function.id
     return function.attr if isinstance(function, ast.Attribute) else ""
