@@ -39,6 +39,7 @@ class VersionRefused(Event):
     """An upload was malformed and nothing of it was kept."""
 
     action = "version.refused"
+    is_act = False
 
 
 @dataclass(frozen=True, kw_only=True)

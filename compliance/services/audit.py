@@ -27,15 +27,18 @@ def record(
     object_rev: str = "",
     diff: Mapping[str, Any] | None = None,
     reason: str = "",
+    is_act: bool = True,
 ) -> AuditEvent:
     """Write an event in the caller's transaction: change and event commit or fail together.
 
-    ``diff`` is ``{field: [old, new]}`` and never holds patient text.
+    ``diff`` is ``{field: [old, new]}`` and never holds patient text. Without ``is_act`` the event
+    tells of an attempt that was refused.
 
     Raises:
         IdempotencyKeyInUse: the request's idempotency key was taken over; nothing may commit.
     """
-    idempotency.note_act(f"{action} {object_type} {object_id}")
+    if is_act:
+        idempotency.note_act(f"{action} {object_type} {object_id}")
     return _write(
         action=action,
         actor=actor,
@@ -136,6 +139,7 @@ def record_event(event: Event) -> None:
         object_rev=event.object_rev,
         diff=event.diff,
         reason=event.reason,
+        is_act=event.is_act,
     )
 
 

@@ -273,6 +273,7 @@ def prove(
                     ]
                 },
                 reason=failure.code,
+                is_act=False,
             )
     if failure:
         raise failure

@@ -80,6 +80,7 @@ class SignInFailed(Event):
     """A wrong name, password or code was given."""
 
     action = "session.refused"
+    is_act = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,3 +88,4 @@ class AccessRefused(Event):
     """A known account tried an act that its roles or its token do not allow."""
 
     action = "access.refused"
+    is_act = False

@@ -18,6 +18,7 @@ class Event:
 
     actor: Actor
     action: ClassVar[str] = ""  # the act's name in the audit trail, e.g. ``version.submitted``
+    is_act: ClassVar[bool] = True  # False: it tells of an attempt that was refused
     object_type: str
     object_id: str
     object_rev: str = ""

@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from compliance.models import SigningLock
 from config.accounts.models import ApiToken, IdempotencyKey, User
 from config.accounts.roles import Role
 from config.accounts.selectors import actor_of
-from config.accounts.services import idempotency
+from config.accounts.services import idempotency, second_factors
 from config.accounts.tasks import sweep_idempotency_keys
 from config.core import clock
 from registry.models import Adapter
 from registry.services import adapters
 from tests.factories import accounts
+from tests.factories import compliance as judge
 from tests.factories import registry as make
 
 pytestmark = pytest.mark.django_db
@@ -210,3 +212,20 @@ def test_the_schema_names_the_header(client: Client) -> None:
         for method, operation in operations.items():
             names = [one.get("name") for one in operation.get("parameters", [])]
             assert ("Idempotency-Key" in names) == (method not in {"get", "head"})
+
+
+def test_an_answer_that_says_to_try_again_is_not_kept(engineer: User) -> None:
+    """A signer who is locked for a while may try the same act afterwards."""
+    request = judge.requested()
+    reviewer = accounts.user(Role.REVIEWER)
+    client = Client()
+    client.force_login(reviewer)
+    SigningLock.objects.create(user=reviewer, locked_until=clock.now() + timedelta(minutes=5))
+    code = second_factors.totp_code(accounts.totp_secret(reviewer))
+    proof = {"username": reviewer.username, "password": accounts.PASSWORD, "code": code}
+    path = f"/api/v1/approval-requests/{request.uuid}/reject"
+    locked = _post(client, {"reason": "weak", **proof}, url=path)
+    assert (locked.status_code, "Retry-After" in locked) == (429, True)
+    SigningLock.objects.update(locked_until=None)
+    again = _post(client, {"reason": "weak", **proof}, url=path)
+    assert (again.status_code, again.json()["state"]) == (200, "rejected")

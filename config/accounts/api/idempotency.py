@@ -22,7 +22,6 @@ MAX_LETTERS = 200
 # Bodies that are held in memory anyway; of all others the headers stand for the body.
 _READ = frozenset({"application/json", "application/x-www-form-urlencoded"})
 _DESCRIBING = ("Content-Length", "Upload-Offset", "Upload-Length", "Upload-Checksum")
-_NOT_KEPT_STATUS = 429
 _FRESH = frozenset({"vary", "allow", "set-cookie"})
 
 
@@ -38,7 +37,7 @@ class IdempotentView(APIView):
     """A view whose writing methods take an idempotency key; without one nothing changes.
 
     The key is claimed after the caller is authenticated and allowed, before the act. Answers of
-    5xx and 429 are not kept: they say nothing final.
+    5xx, and those that say when to try again, are not kept: they are not final.
     """
 
     # False where an answer holds a secret that is shown once, or what patients wrote.
@@ -79,7 +78,7 @@ class IdempotentView(APIView):
         return super().handle_exception(exc)
 
     def _settle(self, claim: idempotency.Claim, response: HttpResponseBase) -> None:
-        if response.status_code >= 500 or response.status_code == _NOT_KEPT_STATUS:
+        if response.status_code >= 500 or "Retry-After" in response:
             idempotency.release(claim)
             return
         if isinstance(response, SimpleTemplateResponse):
