@@ -388,7 +388,7 @@ def hospital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> 
         yield Hospital(house)
 
 
-def test_what_is_answered_is_wanted_permitted_proven_and_not_stopped_M3(
+def test_what_is_answered_is_wanted_permitted_proven_and_not_stopped(
     hospital: Hospital,
 ) -> None:
     @settings(

@@ -91,6 +91,27 @@ def test_only_a_newer_sequence_renews_a_lease() -> None:
     assert not leases.is_live(1, at_seconds=101.0)
 
 
+def test_a_gateway_that_starts_anew_makes_no_lease_longer() -> None:
+    leases = LeaseClock()
+    leases.observe({1: Lease(7, 5, 60, age_seconds=45.0)}, at_seconds=0.0)
+    assert leases.is_live(1, at_seconds=14.9)
+    assert not leases.is_live(1, at_seconds=15.0)
+    # Once it is known the clocks on the wall count no more: this one runs an hour ahead.
+    leases.observe({1: Lease(7, 6, 60, age_seconds=3600.0)}, at_seconds=20.0)
+    assert leases.is_live(1, at_seconds=79.9)
+    ahead = LeaseClock()
+    ahead.observe({1: Lease(7, 5, 60, age_seconds=-3600.0)}, at_seconds=0.0)
+    assert not ahead.is_live(1, at_seconds=60.0)
+
+
+def test_nothing_is_routable_while_serving_is_held() -> None:
+    assert stand() is Standing.ROUTABLE
+    held = replace(SNAPSHOT, is_held=True)
+    assert stand(snapshot=held) is Standing.HELD
+    stopped = replace(held, stops=frozenset({STABLE.digest}))
+    assert stand(snapshot=stopped) is Standing.STOPPED
+
+
 @given(st.lists(st.tuples(st.integers(1, 50), st.floats(0, 1000)), max_size=30))
 def test_a_lease_never_outlives_the_read_that_renewed_it(reads: list[tuple[int, float]]) -> None:
     leases, moment = LeaseClock(), 0.0

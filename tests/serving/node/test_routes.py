@@ -201,6 +201,28 @@ def test_a_lease_ends_by_the_nodes_own_clock() -> None:
     assert leases.live() == []
 
 
+def test_leases_that_were_long_on_their_way_are_not_longer_for_it() -> None:
+    now = 100.0
+    leases = Leases(lambda: now)
+    key = LeaseKey("a@000000000000", "0" * 64, "serve", None)
+    leases.replace_all([(key, 60.0)], counted_from_seconds=90.0)
+    assert leases.live() == [(key, 50.0)]
+    # A moment that has yet to come is of another boot of the machine: it counts from now.
+    leases.replace_all([(key, 60.0)], counted_from_seconds=5000.0)
+    assert leases.live() == [(key, 60.0)]
+
+
+def test_the_node_tells_its_clock_and_counts_leases_from_it(node: Running, script: Make) -> None:
+    package = script()
+    node.serve(package, ttl_seconds=0)
+    told = node.client.get("/node/v1/status").json()["clock_seconds"]
+    lease = {"name": package.name, "digest": package.digest, "purpose": "serve", "ttl_seconds": 60}
+    for counted_from, status in ((told - 61, 403), (told - 30, 200)):
+        body = {"leases": [lease], "counted_from_seconds": counted_from}
+        assert node.client.put("/node/v1/leases", json=body).status_code == 200
+        assert node.ask(package.name).status_code == status
+
+
 def test_loading_again_renews_the_lease(node: Running, script: Make) -> None:
     package = script()
     node.serve(package, ttl_seconds=0)
