@@ -120,11 +120,19 @@ def sweep() -> int:
     ended = 0
     for upload in Upload.objects.filter(expires_at__lt=clock.now()):
         try:
-            cancel(upload=upload)
+            ended += _end_expired(upload)
         except UploadBusy:
             continue
-        ended += 1
     return ended + _sweep_files()
+
+
+def _end_expired(upload: Upload) -> int:
+    with partial_files.locked(upload.uuid) as file:
+        # A chunk may have come since the row was read: then it lives on.
+        ended, _ = Upload.objects.filter(pk=upload.pk, expires_at__lt=clock.now()).delete()
+        if ended:
+            file.discard()
+    return ended
 
 
 def _sweep_files() -> int:

@@ -6,6 +6,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from rest_framework.test import APIClient
@@ -183,6 +184,8 @@ def test_what_nobody_goes_on_with_ends_after_a_day(client: APIClient, folder: Pa
         assert uploads.sweep() == 1  # the file without a row
     assert not orphan.exists()
     with clock.frozen_at(clock.now() + timedelta(hours=25)):
+        with partial_files.locked(UUID(left.uuid)):  # a chunk is just being written
+            assert sweep_uploads() == 0
         assert sweep_uploads() == 1
     assert not left.file(folder).exists()
     assert client.head(left.url).status_code == 404
