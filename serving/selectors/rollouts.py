@@ -10,7 +10,7 @@ from serving.domain.steps import StepProgress, progress_percentage
 from serving.errors import RolloutNotFound
 from serving.models import AnalysisRun, Deployment, Rollout, RolloutStep
 from serving.selectors.previews import preview
-from serving.states import OPEN_ROLLOUT_STATES, RolloutState, StepKind, StepState, Verdict
+from serving.states import OPEN_ROLLOUT_STATES, RolloutState, StepKind, StepState
 
 WAYS = {
     RolloutState.RUNNING: "is being tried",
@@ -140,10 +140,10 @@ def sentence(rollout: Rollout) -> str:
 
 
 def expectation(deployment: Deployment) -> Expectation:
-    """What a canary's decision will cost here if the candidate is like stable."""
+    """What a canary will cost here if the candidate is like stable, decided or not."""
     found = preview(deployment)
     good = found.good
-    if good is None or good.verdict is not Verdict.SUCCESSFUL:
+    if good is None:
         return Expectation(requests=None, candidate_answers=None, days=None, words=found.words)
     return Expectation(
         requests=good.requests,

@@ -6,7 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from config.accounts.roles import Role
-from serving.models import Deployment, Node
+from serving.models import Deployment, Node, Rollout
 from tests.factories import accounts
 from tests.factories import compliance as judge
 from tests.factories.serving import SECRET, House, add_answers
@@ -112,6 +112,42 @@ def test_a_rollout_from_start_to_rollback_M30_M31_M155(house: House, operator: A
         "/api/v1/deployments/triage/rollback", {"reason": "bad night"}, format="json"
     )
     assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing-to-roll-back-to")
+
+
+def test_a_preview_a_strategy_and_the_two_words_for_going_back(
+    house: House, operator: APIClient
+) -> None:
+    sets = [house.evaluation_set(given=judge.items(120))]
+    first, second = (house.version(evaluated_on=sets) for _ in range(2))
+    deployment = house.live(first)
+    name = deployment.public_name
+    start = {"deployment": name, "version": str(second.uuid), "strategy": "blue_green"}
+    told = operator.get("/api/v1/rollouts/preview", start).json()
+    assert [stage["weight_percent"] for stage in told["cases"][0]["stages"]] == [100]
+    assert {case["kind"] for case in told["cases"]} == {"good", "failing", "reported"}
+    wrong = operator.get("/api/v1/rollouts/preview", {**start, "strategy": "hope"})
+    assert wrong.status_code == 400
+    assert operator.get("/api/v1/rollouts/preview", {"deployment": "nobody"}).status_code == 404
+
+    made = operator.post("/api/v1/rollouts", start, format="json").json()
+    assert (made["strategy"], made["steps"][2]["params"]["weight_percent"]) == ("blue_green", 100)
+    back = f"/api/v1/deployments/{name}/rollback"
+    early = operator.post(back, {"reason": "x"}, format="json").json()
+    assert early["code"] == "abort-applies" and made["uuid"] in early["fix"]
+    act = f"/api/v1/rollouts/{made['uuid']}"
+    by_hand = operator.post(f"{act}/promote", {"reason": "x"}, format="json").json()
+    assert by_hand["code"] == "promotion-refused"
+    paused = operator.post(f"{act}/pause", {"reason": "x"}, format="json").json()
+    assert (paused["state"], paused["paused_kind"]) == ("paused", "person")
+    assert operator.post(f"{act}/abort", {"reason": "x"}, format="json").status_code == 200
+    house.settle(4)
+    over = Rollout.objects.get(deployment=deployment, state="promoted")
+    late = operator.post(f"/api/v1/rollouts/{over.uuid}/abort", {"reason": "x"}, format="json")
+    assert late.json()["code"] == "abort-too-late"
+    never = {"reason": "x", "to": str(second.uuid)}
+    assert operator.post(back, never, format="json").json()["code"] == "rollback-invalid"
+    gone = {"reason": "x", "leaving": str(second.uuid)}
+    assert operator.post(back, gone, format="json").status_code == 409
 
 
 def test_counts_tell_what_clients_got(house: House, operator: APIClient) -> None:

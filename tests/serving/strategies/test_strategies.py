@@ -33,6 +33,16 @@ def test_a_first_revision_has_nothing_to_be_compared_with() -> None:
     assert [step.kind for step in steps] == [StepKind.LOAD, StepKind.EVALUATE, StepKind.PROMOTE]
 
 
+def test_blue_green_goes_from_nothing_to_everything_in_one_step() -> None:
+    steps = STRATEGIES["blue_green"].steps(Situation(stages=(20, 50), has_stable=True))
+    assert [step.kind for step in steps] == [
+        StepKind.LOAD, StepKind.EVALUATE, StepKind.SET_WEIGHT, StepKind.ANALYSE,
+        StepKind.PROMOTE, StepKind.UNLOAD,
+    ]  # fmt: skip
+    assert steps[2].params["weight_percent"] == 100
+    assert steps[0].params["is_everywhere"]
+
+
 def test_progress_grows_and_is_whole_only_at_the_end() -> None:
     kinds = [
         s.kind for s in STRATEGIES["canary"].steps(Situation(stages=(20, 50), has_stable=True))
