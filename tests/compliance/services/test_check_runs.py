@@ -186,3 +186,31 @@ def test_a_waiting_run_sees_the_change_for_which_it_was_asked() -> None:
     assert outcome == [True]
     run.refresh_from_db()
     assert '"level":"child"' in run.snapshot
+
+
+def test_a_run_with_a_sign_of_life_is_left_to_its_worker(version: Version) -> None:
+    run = _run(version, "package")
+    now = clock.now()
+    CheckRun.objects.filter(pk=run.pk).update(
+        state="running", started_at=now - timedelta(hours=1), heartbeat_at=now
+    )
+    assert check_runs.requeue_stale() == 0
+
+
+def test_each_taking_over_is_in_the_trail_and_the_fifth_death_is_the_last(version: Version) -> None:
+    run = _run(version, "package")
+    CheckRun.objects.filter(pk=run.pk).update(state="waiting", attempts=0)
+    for attempts in range(1, check_runs.MAX_ATTEMPTS + 1):
+        CheckRun.objects.filter(pk=run.pk).update(
+            state="running",
+            started_at=clock.now() - timedelta(minutes=1),
+            heartbeat_at=clock.now() - timedelta(minutes=1),
+            attempts=attempts,
+        )
+        assert check_runs.requeue_stale() == 1
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert "its worker ended in the middle 5 times" in run.error
+    taken = AuditEvent.objects.filter(action="check_run.taken_over", object_id=str(run.uuid))
+    assert taken.count() == check_runs.MAX_ATTEMPTS - 1
+    assert not check_runs.execute(run_id=run.pk)
