@@ -22,6 +22,7 @@ TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 MODULES = sorted(
     [
         *(CONSOLE / "views").glob("*.py"),
+        *(CONSOLE / "selectors").glob("*.py"),
         *(CONSOLE / name for name in ("access.py", "sites.py", "unfold.py", "words.py")),
         *(CONSOLE / name for name in ("audit_words.py", "verdicts.py")),
         ROOT / "config" / "accounts" / "forms.py",
