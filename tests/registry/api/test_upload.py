@@ -155,7 +155,8 @@ def test_more_parts_than_are_taken_are_refused(
 
 
 def test_a_body_that_is_no_multipart_is_a_problem(client: APIClient, adapter: Adapter) -> None:
-    assert client.post("/api/v1/adapters/triage/versions", {}).status_code == 415
+    path = "/api/v1/adapters/triage/versions"
+    assert client.post(path, data=b"a", content_type="text/plain").status_code == 415
     broken = client.post(
         "/api/v1/adapters/triage/versions", data=b"", content_type="multipart/form-data"
     )
