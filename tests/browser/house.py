@@ -171,7 +171,7 @@ def build() -> House:
         request = console.request_approval(world, v5)
     sign(world, request, world.reviewer, "reviewed_technical", hours=7)
     sign(world, request, world.clinician, "approved", hours=6)
-    many.answers(deployment, 900)
+    many.answers(deployment, 6000)
     running = console.rollout(world, deployment, v5)
     console.answers(running, stable=412, canary=103)
     for index in range(1, 40):

@@ -20,6 +20,7 @@ from compliance.models import (
 from compliance.states import Purpose, RunState
 from config.console import words
 from config.console.selectors import results
+from config.console.selectors.blocked import newest_blocked
 from config.core import clock
 from registry.models import Adapter, AliasMove, Label, Version
 from registry.selectors import LIVE, adapters, current_label, live_version
@@ -41,15 +42,10 @@ STATES = words.Texts(
 def adapter_list(query: Mapping[str, str]) -> QuerySet[Adapter]:
     """Adapters with what the list shows; filters stand in the address."""
     newest = Version.objects.filter(adapter=OuterRef("pk")).order_by("-number")
-    newest_run = CheckRun.objects.filter(
-        version=Subquery(newest.filter(adapter=OuterRef(OuterRef("pk"))).values("pk")[:1]),
-        kind__in=["package", "evidence"],
-        state=RunState.DONE,
-    ).order_by("-pk")
     rows = adapters().annotate(
         newest_uuid=Subquery(newest.values("uuid")[:1]),
         newest_at=Subquery(newest.values("submitted_at")[:1]),
-        is_blocked=Subquery(newest_run.values("is_blocked")[:1]),
+        is_blocked=Exists(newest_blocked().filter(adapter=OuterRef("pk"))),
         is_approved=Exists(
             Permission.objects.filter(
                 version__adapter=OuterRef("pk"), purpose=Purpose.SERVE, ended_at__isnull=True

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models import Count, OuterRef, Q, Subquery
 from django.utils.translation import gettext as _
 
 from compliance.models import ApprovalRequest, CheckRun, Signature, Stop
@@ -15,6 +15,7 @@ from config.accounts.roles import Act
 from config.console import words
 from config.console.access import Access
 from config.console.selectors.alerts import ShownAlert, shown
+from config.console.selectors.blocked import finished_runs, newest_blocked
 from config.core import clock
 from registry.models import Version
 from serving.models import Answer, Deployment, Feedback, Node, Rollout
@@ -314,17 +315,10 @@ def _stop_alerts() -> list[Alert]:
 
 def _blocked_alerts() -> list[Alert]:
     """Newest versions whose newest check run blocks them."""
-    newest = Version.objects.filter(adapter=OuterRef("adapter")).order_by("-number")
-    run = CheckRun.objects.filter(
-        version=OuterRef("pk"), kind__in=["package", "evidence"], state=RunState.DONE
-    ).order_by("-pk")
+    run = finished_runs(version=OuterRef("pk")).order_by("-pk")
     versions = (
-        Version.objects.annotate(
-            newest=Subquery(newest.values("pk")[:1]),
-            is_blocked=Subquery(run.values("is_blocked")[:1]),
-            checked_at=Subquery(run.values("finished_at")[:1]),
-        )
-        .filter(is_blocked=True, newest=F("pk"))
+        newest_blocked()
+        .annotate(checked_at=Subquery(run.values("finished_at")[:1]))
         .select_related("adapter", "submitted_by__person")
         .order_by("-pk")[:10]
     )

@@ -7,9 +7,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from compliance.models import ApprovalRequest, CheckRun, Permission, Stop
-from compliance.states import ApprovalState, Purpose, RunState
+from compliance.models import ApprovalRequest, Permission, Stop
+from compliance.states import ApprovalState, Purpose
 from config.console import words
+from config.console.selectors.blocked import blocking_run, finished_runs
 from registry.models import Alias, Version
 from registry.selectors import LIVE
 
@@ -54,7 +55,7 @@ def version_list(query: Mapping[str, str]) -> QuerySet[Version]:
             pk__in=ApprovalRequest.objects.filter(state=ApprovalState.OPEN).values("version")
         )
     elif state == "blocked":
-        rows = rows.filter(Exists(_blocking_runs()))
+        rows = rows.filter(blocking_run())
     elif state == "stopped":
         rows = rows.filter(digest__in=_stopped().values("digest"))
     return rows
@@ -67,7 +68,8 @@ def lines(rows: Iterable[Version]) -> list[Line]:
         is_live=Exists(Alias.objects.filter(name=LIVE, version=OuterRef("pk"))),
         is_permitted=Exists(_permitted().filter(version=OuterRef("pk"))),
         is_stopped=Exists(_stopped().filter(digest=OuterRef("digest"))),
-        is_blocked=Subquery(_finished_runs().values("is_blocked")[:1]),
+        is_checked=Exists(finished_runs(version=OuterRef("pk"))),
+        is_blocked=blocking_run(),
         asked=Subquery(
             ApprovalRequest.objects.filter(version=OuterRef("pk"))
             .order_by("-revision")
@@ -88,7 +90,7 @@ def _word(row: Version) -> words.Word:
         return words.Word(_("approved"), "verified", "good")
     if row.asked in {ApprovalState.OPEN, ApprovalState.REJECTED}:  # type: ignore[attr-defined]
         return words.word("approval", row.asked)  # type: ignore[attr-defined]
-    if row.is_blocked is None:  # type: ignore[attr-defined]
+    if not row.is_checked:  # type: ignore[attr-defined]
         return words.Word(_("being checked"), "progress_activity", "info")
     if row.is_blocked:  # type: ignore[attr-defined]
         return words.Word(_("blocked"), "cancel", "bad")
@@ -101,27 +103,3 @@ def _permitted() -> QuerySet[Permission]:
 
 def _stopped() -> QuerySet[Stop]:
     return Stop.objects.filter(released_at__isnull=True)
-
-
-def _finished_runs() -> QuerySet[CheckRun]:
-    """The finished runs of the outer version, the newest first."""
-    return CheckRun.objects.filter(
-        version=OuterRef("pk"), kind__in=["package", "evidence"], state=RunState.DONE
-    ).order_by("-pk")
-
-
-def _blocking_runs() -> QuerySet[CheckRun]:
-    """The newest finished run of the outer version, where it blocks."""
-    newer = CheckRun.objects.filter(
-        version=OuterRef("version"),
-        kind__in=["package", "evidence"],
-        state=RunState.DONE,
-        pk__gt=OuterRef("pk"),
-    )
-    return CheckRun.objects.filter(
-        ~Exists(newer),
-        version=OuterRef("pk"),
-        kind__in=["package", "evidence"],
-        state=RunState.DONE,
-        is_blocked=True,
-    )
