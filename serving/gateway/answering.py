@@ -25,6 +25,11 @@ from serving.gateway.node_client import request_body
 from serving.gateway.sides import Side
 from serving.states import Arm, FailureKind
 
+# Standings that say nothing of how good a version is: its node was told before this process was.
+_WITHDRAWN = frozenset(
+    {Standing.STOPPED, Standing.NOT_PERMITTED, Standing.LEASE_ENDED, Standing.HELD}
+)
+
 
 def find_route(gateway: Gateway, model: str) -> DeploymentRoute:
     """The deployment with this public name.
@@ -192,7 +197,7 @@ class Answering:
             return failed
         await self._gateway.snapshots.look_again()
         standing = self._gateway.snapshots.standing(self._route, target)
-        if standing not in {Standing.STOPPED, Standing.NOT_PERMITTED}:
+        if standing not in _WITHDRAWN:
             return failed
         return AttemptFailed(FailureKind.STOPPED, self._refusal(standing))
 

@@ -93,6 +93,8 @@ def test_a_forged_checkpoint_holds_nothing(permission: Permission, checkpoint_fo
     lines[1] = str(int(lines[1]) + 1)
     newest.with_name(f"{int(lines[1]):012d}.txt").write_text("\n".join(lines) + "\n")
     assert restores.begin() is None
+    Checkpoint.objects.all().delete()
+    assert restores.begin() is not None, "and it hides none that is ours"
 
 
 def test_where_nothing_is_permitted_nothing_is_held() -> None:
