@@ -4,7 +4,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from config.console.sites import console
-from config.core import problems, runbooks
+from config.core import problems
+from config.core.runbooks import page as runbook_page
 from serving.api import open_paths
 
 urlpatterns = [
@@ -14,7 +15,7 @@ urlpatterns = [
     path("api/v1/", include("config.api_urls")),
     path("console/", console.urls),
     path("docs/problems/<slug:code>", problems.page),
-    path("docs/runbooks/<slug:name>", runbooks.page),
+    path("docs/runbooks/<slug:name>", runbook_page),
     path("health", open_paths.health),
     path("health/live", open_paths.live),
     path("metrics", open_paths.metrics),
