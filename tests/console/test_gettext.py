@@ -151,7 +151,7 @@ def test_pages_come_in_another_language_whole(world, as_user, brackets):
         "/console/playground/",
         f"/console/evaluations/{runs[1].uuid}/?show=newly_wrong",
         "/console/compare/?a=triage@v1&b=triage@v2",
-        "/console/compare/?a=triage@v9",
+        "/console/compare/",
     ):
         answer = client.get(path, headers={"Accept-Language": "de"})
         reader = _Shown()
