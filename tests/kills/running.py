@@ -15,6 +15,7 @@ from django.db import connection
 
 from config.core.failpoints import NAMES
 from config.stack.ports import free_port
+from config.stack.processes import die_with_parent
 from registry.models import BaseModel
 from tests.flows.waiting import until
 
@@ -70,6 +71,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=die_with_parent(),
         )
         is_up = threading.Event()
         threading.Thread(target=self._read, args=(self._process, is_up), daemon=True).start()
