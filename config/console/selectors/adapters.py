@@ -1,6 +1,6 @@
 """The list of adapters, and everything that the page of one shows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,7 +45,6 @@ def adapter_list(query: Mapping[str, str]) -> QuerySet[Adapter]:
     rows = adapters().annotate(
         newest_uuid=Subquery(newest.values("uuid")[:1]),
         newest_at=Subquery(newest.values("submitted_at")[:1]),
-        is_blocked=Exists(newest_blocked().filter(adapter=OuterRef("pk"))),
         is_approved=Exists(
             Permission.objects.filter(
                 version__adapter=OuterRef("pk"), purpose=Purpose.SERVE, ended_at__isnull=True
@@ -74,8 +73,16 @@ def adapter_list(query: Mapping[str, str]) -> QuerySet[Adapter]:
     elif state == "approved":
         rows = rows.filter(is_approved=True).exclude(aliases__name=LIVE)
     elif state == "blocked":
-        rows = rows.filter(is_blocked=True)
+        rows = rows.filter(pk__in=newest_blocked().values("adapter"))
     return rows
+
+
+def mark_blocked(rows: Iterable[Adapter]) -> None:
+    """Set ``is_blocked`` of the rows of one page: their versions are read, and no others."""
+    shown = list(rows)
+    blocked = set(newest_blocked().filter(adapter__in=shown).values_list("adapter_id", flat=True))
+    for row in shown:
+        row.is_blocked = row.pk in blocked  # type: ignore[attr-defined]
 
 
 def _found_in_findings(text: str) -> Exists:

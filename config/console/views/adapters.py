@@ -7,7 +7,13 @@ from django.utils.translation import gettext as _
 
 from config.accounts.roles import Act
 from config.console.paging import key_page
-from config.console.selectors.adapters import STATES, adapter_list, adapter_page, domains
+from config.console.selectors.adapters import (
+    STATES,
+    adapter_list,
+    adapter_page,
+    domains,
+    mark_blocked,
+)
 from config.console.views.labels import label_values
 from config.console.views.page import Page, crumb
 from config.core.errors import Invalid
@@ -27,9 +33,11 @@ class AdaptersView(Page):
     def context(self) -> dict[str, Any]:
         """One page of the list and its filters."""
         query = {key: str(value) for key, value in self.request.GET.items()}
+        found = key_page(adapter_list(query), query)
+        mark_blocked(found.rows)
         return {
             "title": _("Adapters"),
-            "list": key_page(adapter_list(query), query),
+            "list": found,
             "query": query,
             "classes": SafetyClass.choices,
             "states": STATES,
