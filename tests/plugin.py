@@ -12,9 +12,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+import redis
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+# How long an example takes says how busy the machine is, and nothing about the product.
+hypothesis.settings.register_profile("formulary", deadline=None)
+hypothesis.settings.load_profile("formulary")
 
 
 def _start_services() -> None:
@@ -50,6 +57,12 @@ def _outside_the_database() -> Iterator[None]:
     home = Path(os.environ["FORMULARY_HOME"])
     (home / "stops.jsonl").unlink(missing_ok=True)
     shutil.rmtree(home / "checkpoints", ignore_errors=True)
+
+
+@pytest.fixture
+def empty_broker() -> None:
+    """Nothing waits in this worker's Redis, and nobody has given a sign of life there."""
+    redis.Redis.from_url(os.environ["REDIS_URL"]).flushdb()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import io
+import os
 import pkgutil
 import shutil
 import subprocess
@@ -142,3 +143,10 @@ def test_the_repository_names_no_machine() -> None:
             if any(part in line for part in private):
                 wrong.append(f"{name}:{number}")
     assert not wrong, wrong
+
+
+@pytest.mark.xdist_group("together")
+def test_tests_of_one_group_run_on_one_worker(request: pytest.FixtureRequest) -> None:
+    """pytest-xdist marks the ids of grouped tests; a pytest that it can't mark scatters them."""
+    if "PYTEST_XDIST_WORKER" in os.environ and request.config.getoption("loadgroup"):
+        assert request.node.nodeid.endswith("@together")

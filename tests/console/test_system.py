@@ -12,7 +12,10 @@ from serving.services import heartbeats
 from serving.services.alerting import Watch
 from tests.factories import console
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("empty_broker"),
+]
 SECRETS = {
     "SECRET_KEY": "a-signing-key-that-nobody-may-see-0123456789abcdef",
     "METRICS_TOKEN": "a-token-of-prometheus-that-nobody-may-see",

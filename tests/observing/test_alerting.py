@@ -16,7 +16,10 @@ from serving.selectors.facts import read_facts
 from serving.services.alerting import Watch
 from tests.factories import console
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("empty_broker"),
+]
 
 
 def _facts(**values) -> Facts:

@@ -26,7 +26,10 @@ from tests.architecture.environment import ROOT
 from tests.factories import accounts, console
 from tests.observing.freezer import wire
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("empty_broker"),
+]
 PARTS = {
     "database", "manager", "storage", "redis", "queues", "workers", "beat", "control", "sealer",
     "nodes",

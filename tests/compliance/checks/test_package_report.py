@@ -74,11 +74,19 @@ def test_a_zip_that_leads_out_is_refused_and_writes_nothing(tmp_path: Path, base
 
 def test_what_is_no_archive_is_refused(tmp_path: Path, base: Base) -> None:
     (tmp_path / "x.zip").write_bytes(b"not a zip")
+    for name in ("x.zip", "nothing"):
+        with pytest.raises(PathUnusable, match="no ZIP archive|neither a folder"):
+            report_on(tmp_path / name, base)
+
+
+def test_an_archive_that_is_cut_is_blocked(tmp_path: Path, base: Base) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as opened:
+        opened.writestr("adapter_config.json", json.dumps(adapter_config()))
+    whole = (tmp_path / "x.zip").read_bytes()
+    (tmp_path / "x.zip").write_bytes(whole[:-30])
     report = report_on(tmp_path / "x.zip", base)
     assert report.verdict is Verdict.BLOCKED
     assert any(f.id == "SEC-01" and "can't be read" in f.message for f in report.findings)
-    with pytest.raises(PathUnusable):
-        report_on(tmp_path / "nothing", base)
 
 
 def test_in_a_folder_what_needs_a_registry_or_a_node_is_not_applicable(
