@@ -1,6 +1,7 @@
 """What the signed-in account may do, and the words for what it may not."""
 
 from functools import cached_property
+from typing import NoReturn
 
 from django.db import transaction
 from django.http import HttpRequest
@@ -68,11 +69,28 @@ class Access:
         """
         if self.may(act):
             return
-        error = Forbidden(
-            self.why_not(act),
-            fix=_("Who could do it: %(people)s.")
-            % {"people": ", ".join(who_could(act)) or _("nobody yet")},
+        people = ", ".join(who_could(act)) or _("nobody yet")
+        self._refuse(
+            Forbidden(self.why_not(act), fix=_("Who could do it: %(people)s.") % {"people": people})
         )
+
+    def require_reading(self) -> None:
+        """Refuse an account that no role lets read, on record.
+
+        Raises:
+            Forbidden: naming the people who could give it a role.
+        """
+        if self.may(Act.READ):
+            return
+        people = ", ".join(who_could(Act.ACCOUNTS)) or _("nobody yet")
+        self._refuse(
+            Forbidden(
+                _("%(name)s has no role that may read here.") % {"name": self.user.get_username()},
+                fix=_("Who could give it one: %(people)s.") % {"people": people},
+            )
+        )
+
+    def _refuse(self, error: Forbidden) -> NoReturn:
         with transaction.atomic():
             publish(
                 AccessRefused(

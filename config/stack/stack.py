@@ -233,7 +233,7 @@ class Stack:
         supervisor.add(Child("agent", self._celery("agent", f"node.{NODE}", 1), self._agent_env))
 
     def _wait_until_ready(self, supervisor: Supervisor) -> None:
-        self.say("Starting web, workers, beat and one torch node …")
+        self.say(f"Starting web, workers, beat and one {self._engine} node …")
         waiting = {
             "web": f"{self.url}/accounts/login/",
             "node": f"http://127.0.0.1:{self._node_port}/healthz",

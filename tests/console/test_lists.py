@@ -148,6 +148,14 @@ def test_audit_is_for_those_who_may_read_it(world, as_user):
     assert refused == 1
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "9999-12-31T23:59", "0000-00-00", "soon"])
+def test_what_is_no_day_is_refused(world, as_user, day):
+    for path in ("/console/audit/", "/console/audit/export.csv"):
+        answer = as_user(world.operator).get(path, {"until": day})
+        assert answer.status_code == 400
+        assert "is no day" in answer.content.decode()
+
+
 def test_audit_filters_and_verifies(world, as_user):
     console.version(world, name="v1", checked=False)
     sealing.seal_pending()

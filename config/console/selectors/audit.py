@@ -53,7 +53,7 @@ def events(query: Mapping[str, str]) -> QuerySet[AuditEvent]:
     Raises:
         Invalid: a day is no date.
     """
-    until = _day(query.get("until", ""))
+    until = _day(query.get("until", ""), and_days=1)
     return audit_events(
         AuditFilters(
             action=query.get("action", "").strip(),
@@ -61,17 +61,17 @@ def events(query: Mapping[str, str]) -> QuerySet[AuditEvent]:
             object_type=query.get("object_type", "").strip(),
             object_id=query.get("object_id", "").strip(),
             since=_day(query.get("since", "")),
-            until=until + timedelta(days=1) if until else None,
+            until=until,
         )
     )
 
 
-def _day(text: str) -> datetime | None:
+def _day(text: str, *, and_days: int = 0) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    except ValueError as error:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=and_days)
+    except (ValueError, OverflowError) as error:
         raise Invalid(
             _("“%(text)s” is no day.") % {"text": text[:40]}, fix=_("Write it as 2026-11-21.")
         ) from error

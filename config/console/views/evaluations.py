@@ -12,9 +12,11 @@ from django.utils.translation import gettext as _
 from compliance.models import EvaluationRun
 from compliance.services.evaluation_texts import ItemText, read_texts
 from config.accounts.roles import Act
+from config.console.access import access_of
 from config.console.selectors.evaluations import evaluation_page, run_for_page, sentence
 from config.console.views.page import Page, crumb
-from config.core.errors import Forbidden, NotFound
+from config.core.errors import DomainError, Forbidden, NotFound
+from config.core.problems import of_domain_error, respond
 
 # Whoever judges a version by its cases may read them; nobody else has a reason to.
 TEXT_ACTS = (
@@ -95,6 +97,10 @@ class EvaluationView(Page):
 
 def evaluation_progress(request: Any, uuid: Any) -> HttpResponse:
     """How far a run is; once it is over the page is asked to load itself anew."""
+    try:
+        access_of(request).require_reading()
+    except DomainError as error:
+        return respond(request, of_domain_error(error))
     run = run_for_page(uuid)
     if run is None:
         return HttpResponse(status=404)

@@ -31,6 +31,7 @@ class Page(View):
         """Read what the page is about; a refusal to read becomes a page that says so."""
         self.access: Access = access_of(request)
         try:
+            self.access.require_reading()
             self.read(**kwargs)
             return super().dispatch(request, *args, **kwargs)
         except DomainError as error:
