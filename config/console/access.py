@@ -14,6 +14,7 @@ from config.accounts.roles import Act, Role, acts_of, roles_for
 from config.accounts.selectors import roles_of, who_could
 from config.console import words
 from config.core.actors import Actor
+from config.core.addresses import asked_for
 from config.core.errors import Forbidden
 from config.core.events import publish
 
@@ -96,7 +97,7 @@ class Access:
                 AccessRefused(
                     actor=self.actor,
                     object_type="path",
-                    object_id=f"{self._request.method} {self._request.path}"[:200],
+                    object_id=asked_for(self._request),
                     reason=error.message[:500],
                 )
             )

@@ -19,6 +19,7 @@ from config.accounts.authentication import actor_of_request
 from config.accounts.events import AccessRefused
 from config.accounts.models import User
 from config.core.actors import Actor
+from config.core.addresses import asked_for
 from config.core.errors import DomainError, ErrorKind
 from config.core.events import publish
 from config.core.requests import StrictRequest
@@ -89,7 +90,7 @@ class ApiView(IdempotentView):
                     AccessRefused(
                         actor=self.actor,
                         object_type="path",
-                        object_id=f"{self.request.method} {self.request.path}"[:200],
+                        object_id=asked_for(self.request),
                         reason=str(exc.detail)[:500],
                     )
                 )
