@@ -9,9 +9,11 @@ from typing import Any
 from compliance.domain.audit_chain import NO_PREVIOUS, Seal, event_hash
 from compliance.domain.merkle import Frontier
 from compliance.domain.signed_note import NoteUnreadable, is_signed_by
+from compliance.errors import CheckpointUnreadable
 from compliance.models import AuditEvent, Checkpoint
 from compliance.selectors.audit import parse_body
-from compliance.selectors.checkpoints import newest_file, read_file
+from compliance.selectors.checkpoints import read_file
+from compliance.selectors.trail import Explanation, explanations, files
 from compliance.selectors.verification_signatures import (
     counts,
     record_faults,
@@ -83,17 +85,18 @@ class _Head:
 def verify(*, checkpoint_file: Path | None = None) -> Report:
     """Recompute every hash of the trail, every tree head, every signature and approved record.
 
-    ``checkpoint_file``: a copy kept outside the database; without one, the newest in the folder.
+    ``checkpoint_file``: a copy kept outside the database; without one, every file in the folder.
 
     Raises:
         CheckpointUnreadable: the named file is no checkpoint.
     """
     report = Report()
-    heads = _heads(checkpoint_file)
+    outside, unreadable = _outside(checkpoint_file)
+    inside = _inside()
     key = keys.key_id(keys.log_key().public_key())
     report.lines.append(Line(True, "log key", f"ed25519 {key}"))
     frontier = Frontier()
-    sizes = {head.size for head in heads}
+    sizes = {head.size for head in (*outside, *inside)}
     roots = {0: frontier.root().hex()} if 0 in sizes else {}
     bad = None
     for bad, row in _walk():
@@ -105,7 +108,9 @@ def verify(*, checkpoint_file: Path | None = None) -> Report:
             roots[frontier.size] = frontier.root().hex()
     report.entries = frontier.size
     report.lines.append(bad or _chain_line(report))
-    report.lines.extend(_head_line(head, roots, report.entries) for head in heads)
+    report.lines.extend(unreadable)
+    report.lines.extend(_outside_lines(outside, roots, report.entries))
+    report.lines.extend(_head_line(head, roots, report.entries) for head in inside)
     report.lines.append(_unsealed_line())
     report.lines.extend(_signature_lines())
     return report
@@ -163,12 +168,23 @@ def _chain_line(report: Report) -> Line:
     return Line(True, "audit chain", f"{report.entries} entries{span}")
 
 
-def _heads(checkpoint_file: Path | None) -> list[_Head]:
-    heads = []
-    path = checkpoint_file or newest_file()
-    if path:
-        found = read_file(path)
+def _outside(checkpoint_file: Path | None) -> tuple[list[_Head], list[Line]]:
+    """The named file alone, or all of the folder, smallest first; and lines of the unreadable."""
+    heads, lines = [], []
+    for path in [checkpoint_file] if checkpoint_file else files():
+        try:
+            found = read_file(path)
+        except CheckpointUnreadable as error:
+            if checkpoint_file:
+                raise
+            lines.append(Line(False, "checkpoint", error.message))
+            continue
         heads.append(_Head(found.head.size, found.head.root.hex(), path.name, found.is_signed))
+    return sorted(heads, key=lambda head: head.size), lines
+
+
+def _inside() -> list[_Head]:
+    heads = []
     public = keys.log_key().public_key()
     for row in Checkpoint.objects.order_by("size"):
         try:
@@ -177,6 +193,35 @@ def _heads(checkpoint_file: Path | None) -> list[_Head]:
             is_signed = False
         heads.append(_Head(row.size, row.root, "in the database", is_signed))
     return heads
+
+
+def _outside_lines(heads: list[_Head], roots: dict[int, str], entries: int) -> Iterator[Line]:
+    """The first file that disagrees, what restores explain, and the newest that agrees."""
+    explained = explanations()
+    outrun: dict[Explanation, list[_Head]] = {}
+    bad: list[Line] = []
+    newest = None
+    for head in heads:
+        line = _head_line(head, roots, entries)
+        why = next((each for each in explained if each.covers(head.size)), None)
+        if line.is_ok:
+            newest = line
+        elif why and head.is_signed:
+            outrun.setdefault(why, []).append(head)
+        else:
+            bad.append(line)
+    yield from bad[:1]
+    if len(bad) > 1:
+        yield Line(False, "checkpoint", f"{len(bad) - 1} more files disagree")
+    for why, gone in outrun.items():
+        said = f"size {gone[-1].size} ({gone[-1].where}): {why}"
+        said += f"; with it {len(gone) - 1} smaller" if len(gone) > 1 else ""
+        yield Line(True, "checkpoint", said)
+    if newest:
+        yield newest
+    agree = len(heads) - len(bad) - sum(map(len, outrun.values()))
+    if len(heads) > 1:
+        yield Line(True, "checkpoint", f"{agree} of {len(heads)} files agree with the log")
 
 
 def _head_line(head: _Head, roots: dict[int, str], entries: int) -> Line:

@@ -4,24 +4,28 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from compliance.domain.merkle import Frontier
 from compliance.domain.signed_note import TreeHead, sign
 from compliance.models import AuditEvent, Checkpoint
-from compliance.selectors.checkpoints import newest_file, origin, read_file
+from compliance.selectors.checkpoints import origin
+from compliance.selectors.trail import explanations, find_rewrite
 from config.core import clock, keys
 from config.core.failpoints import failpoint
 
+log = structlog.get_logger(__name__)
 EVERY_EVENTS = 1000
 
 
 def write_due(*, is_forced: bool = False) -> Checkpoint | None:
     """Sign the sealed part of the trail when enough events or time have passed; else None.
 
-    Only the events since the last checkpoint are read. Never smaller than the newest file: a trail
-    that shrank is for the verifier to report and not to be papered over.
+    Only the events since the last checkpoint are read. Nothing is signed that contradicts the
+    newest file, nor below a file that a resumed restore explains: a trail that shrank or was
+    rewritten is not papered over. The alert ``trail_rewritten`` tells people.
     """
     last = Checkpoint.objects.order_by("-size").first()
     size = (
@@ -40,8 +44,11 @@ def write_due(*, is_forced: bool = False) -> Checkpoint | None:
     every = timedelta(seconds=settings.CHECKPOINT_SECONDS)
     if not is_due and last is not None and clock.now() - last.created_at < every:
         return None
-    found = newest_file()
-    if found and read_file(found).head.size > size:
+    if find_rewrite():
+        log.error("checkpoint.refused", code="trail_rewritten")
+        return None
+    # A restored log first outgrows the files from before: each of their sizes stays theirs alone.
+    if any(size <= each.upto for each in explanations()):
         return None
     frontier = Frontier.from_hex(last.size, last.frontier) if last else Frontier()
     rows = AuditEvent.objects.filter(sequence__gt=frontier.size, sequence__lte=size)

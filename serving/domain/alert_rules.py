@@ -181,6 +181,12 @@ def _held(facts: Facts) -> Iterator[Notice]:
         yield Notice("", said, facts.held_since)
 
 
+def _trail(facts: Facts) -> Iterator[Notice]:
+    if facts.trail_fault:
+        said = f"The audit trail is not the one that was signed: {facts.trail_fault}."
+        yield Notice("", f"{said} No new checkpoint is signed.", facts.at)
+
+
 _OPERATOR = "an operator"
 _CRITICAL, _WARNING = AlertSeverity.CRITICAL, AlertSeverity.WARNING
 RULES: tuple[Rule, ...] = (
@@ -201,6 +207,15 @@ RULES: tuple[Rule, ...] = (
         fix="Make FORMULARY_HOME writable again: until then no stop can be issued.",
         who=_OPERATOR,
         runbook="stop-list",
+    ),
+    Rule(
+        name="trail_rewritten",
+        title="The audit trail was cut or rewritten",
+        severity=_CRITICAL,
+        judge=_trail,
+        fix="Keep copies as evidence first; then compare the trail with each checkpoint file.",
+        who="an operator and a compliance officer",
+        runbook="audit-failure",
     ),
     Rule(
         name="stops_behind",

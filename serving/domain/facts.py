@@ -103,4 +103,5 @@ class Facts:
     stops_changed_at: datetime | None = None
     broker: BrokerFacts | None = None
     stop_list_fault: str = ""
+    trail_fault: str = ""
     held_since: datetime | None = None

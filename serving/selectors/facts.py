@@ -12,6 +12,7 @@ from compliance.selectors.permissions import epoch, open_permissions
 from compliance.selectors.restores import held
 from compliance.selectors.stop_list import path as stop_list_path
 from compliance.selectors.stops import stopped_digests
+from compliance.selectors.trail import find_rewrite
 from compliance.states import Purpose, RunState
 from config.core import broker, clock
 from serving.domain.facts import (
@@ -33,10 +34,15 @@ _GOING = frozenset({ReplicaState.UNLOADING, ReplicaState.UNLOADED})
 
 
 def read_facts() -> Facts:
-    """Everything at this moment; the broker and the file of stops are asked too."""
+    """Everything at this moment; the broker, the file of stops and the checkpoints too."""
     facts = database_facts()
     queues = [*QUEUES, *(f"node.{row.name}" for row in facts.nodes)]
-    return replace(facts, broker=broker_facts(queues), stop_list_fault=stop_list_fault())
+    return replace(
+        facts,
+        broker=broker_facts(queues),
+        stop_list_fault=stop_list_fault(),
+        trail_fault=find_rewrite(),
+    )
 
 
 def database_facts() -> Facts:

@@ -79,6 +79,7 @@ CALM = Facts(
 LOUD = {
     "serving_held": {"held_since": _ago(minutes=5)},
     "stop_list_unwritable": {"stop_list_fault": "Read-only file system"},
+    "trail_rewritten": {"trail_fault": "000000000621.txt was signed over another log"},
     "stops_behind": {"nodes": (replace(NODE, stops_epoch_seen=3),)},
     "audit_unsealed": {"oldest_unsealed_at": _ago(seconds=11)},
     "node_away": {"nodes": (replace(NODE, is_seen=False, last_seen_at=_ago(minutes=2)),)},

@@ -20,6 +20,7 @@ ICONS = {
     "recheck_failed": "rule",
     "stops_behind": "block",
     "stop_list_unwritable": "block",
+    "trail_rewritten": "link_off",
     "queue_backlog": "inbox",
     "worker_away": "engineering",
     "broker_away": "cloud_off",

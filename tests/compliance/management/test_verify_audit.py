@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from compliance.models import AuditEvent
+from compliance.selectors.trail import find_rewrite
 from compliance.services import checkpoints, sealing
 from config.core import clock
 from tests.compliance.services.test_audit import write
@@ -125,3 +126,62 @@ def test_explain_shows_the_entry_its_neighbours_and_both_hashes() -> None:
     assert [row["is_equal"] for row in rows] == [True, False, True]
     assert rows[1]["stored_hash"] == AuditEvent.objects.get(sequence=2).event_hash
     assert rows[1]["event"]["object"]["type"] == "thong"
+
+
+def _grow(n: int) -> None:
+    for index in range(n):
+        write("test.later", diff={"n": [None, index]})
+    sealing.seal_pending()
+
+
+def _rehash() -> None:
+    """Seal everything anew, as somebody with the code and the database could."""
+    _as_owner(
+        "UPDATE compliance_auditevent SET sequence = NULL, previous_hash = '', "
+        "event_hash = '', sealed_at = NULL"
+    )
+    sealing.seal_pending()
+
+
+@pytest.mark.parametrize("is_rewritten", [False, True])
+def test_a_trail_that_was_cut_and_grew_back_gets_no_new_checkpoint(
+    folder: Path, *, is_rewritten: bool
+) -> None:
+    _grow(6)
+    checkpoints.write_due(is_forced=True)
+    before = sorted(path.name for path in folder.glob("*/*.txt"))
+    assert before == ["000000000004.txt", "000000000010.txt"]
+    _as_owner("DELETE FROM compliance_auditevent WHERE sequence > 7")
+    _as_owner("DELETE FROM compliance_checkpoint WHERE size > 7")
+    assert find_rewrite().endswith("the log has only 7")
+    if is_rewritten:
+        _as_owner("UPDATE compliance_auditevent SET body = replace(body, 'null,1', 'null,8')")
+        _as_owner("DELETE FROM compliance_checkpoint")
+        _rehash()
+    _grow(20)
+    assert checkpoints.write_due(is_forced=True) is None
+    with clock.frozen_at(clock.now() + timedelta(days=1)):
+        assert checkpoints.write_due() is None
+    assert sorted(path.name for path in folder.glob("*/*.txt")) == before
+    code, out = _run()
+    assert code == 1
+    first = 4 if is_rewritten else 10
+    assert f"FAIL  checkpoint     size {first} ({first:012d}.txt): root differs" in out
+    assert ("FAIL  checkpoint     1 more files disagree" in out) is is_rewritten
+    assert "000000000010.txt was signed over another log" in find_rewrite()
+
+
+def test_a_checkpoint_signed_over_the_rewritten_trail_hides_no_older_one(folder: Path) -> None:
+    _grow(6)
+    checkpoints.write_due(is_forced=True)
+    (older,) = folder.glob("*/000000000010.txt")
+    away = older.rename(folder / older.name)
+    _as_owner("DELETE FROM compliance_auditevent WHERE sequence > 7")
+    _as_owner("DELETE FROM compliance_checkpoint WHERE size > 7")
+    _grow(20)
+    assert checkpoints.write_due(is_forced=True)
+    away.rename(older)
+    code, out = _run()
+    assert code == 1
+    assert "size 10 (000000000010.txt): root differs" in out
+    assert "OK    checkpoint     2 of 3 files agree" in out

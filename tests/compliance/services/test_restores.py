@@ -4,12 +4,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection, transaction
 
 from compliance.errors import RestoreHeld, ResumeRefused
 from compliance.models import AuditEvent, Checkpoint, Epoch, Permission, Restore
 from compliance.selectors import epoch
 from compliance.selectors.restores import is_held
+from compliance.selectors.trail import explanations, find_rewrite
 from compliance.services import audit, checkpoints, permissions, restores, sealing, stop_list
+from compliance.services.verification import verify
 from compliance.states import Purpose
 from config.accounts.models import User
 from config.accounts.roles import Role
@@ -148,3 +151,80 @@ def test_nobody_else_may(permission: Permission) -> None:
             restore=restore, reason=" ", user=accounts.user(Role.OPERATOR), actor=SYSTEM
         )
     assert AuditEvent.objects.filter(action="restore.resume_refused").count() == 5
+
+
+@pytest.fixture
+def went_back(permission: Permission) -> Restore:
+    """The trail as in a backup from before its last twenty entries, noticed."""
+    _trail()
+    size = Checkpoint.objects.latest("size").size
+    _trail(20)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("DELETE FROM compliance_auditevent WHERE sequence > %s", [size])
+        cursor.execute("DELETE FROM compliance_checkpoint WHERE size > %s", [size])
+        cursor.execute("SET LOCAL session_replication_role = origin")
+    found = restores.begin()
+    assert found is not None and (found.trail_size, found.checkpoint_size) == (size, size + 20)
+    return found
+
+
+def _grow(count: int) -> None:
+    for number in range(count):
+        audit.record(action="test.other", actor=SYSTEM, object_type="y", object_id=str(number))
+    sealing.seal_pending()
+
+
+def test_a_resumed_restore_explains_the_files_that_it_outran(went_back: Restore) -> None:
+    _grow(30)
+    assert not verify().is_clean
+    assert checkpoints.write_due(is_forced=True) is None
+    first, second = accounts.user(Role.OPERATOR), accounts.user(Role.COMPLIANCE_OFFICER)
+    _ask(went_back, first)
+    _resume(went_back, second)
+    sealing.seal_pending()
+    assert find_rewrite() == ""
+    written = checkpoints.write_due(is_forced=True)
+    assert written is not None and written.size > went_back.checkpoint_size
+    report = verify()
+    assert report.is_clean, report.first_bad
+    (said,) = [line.text for line in report.lines if "explained by restore" in line.text]
+    assert str(went_back.uuid) in said
+    assert f"{first.get_username()} asked, {second.get_username()} resumed" in said
+
+
+def test_no_size_is_signed_twice(went_back: Restore) -> None:
+    _ask(went_back, accounts.user(Role.OPERATOR))
+    _resume(went_back, accounts.user(Role.COMPLIANCE_OFFICER))
+    sealing.seal_pending()
+    size = AuditEvent.objects.exclude(sequence=None).count()
+    assert went_back.trail_size < size <= went_back.checkpoint_size
+    assert verify().is_clean and find_rewrite() == ""
+    assert checkpoints.write_due(is_forced=True) is None, "the old file of this size stays alone"
+
+
+def test_a_row_without_the_acts_of_two_persons_explains_nothing(went_back: Restore) -> None:
+    first, second = accounts.user(Role.OPERATOR), accounts.user(Role.COMPLIANCE_OFFICER)
+    Restore.objects.update(
+        resume_asked_by=first,
+        resumed_by=second,
+        resume_asked_at=clock.now(),
+        resumed_at=clock.now(),
+    )
+    _grow(30)
+    assert explanations() == []
+    assert checkpoints.write_due(is_forced=True) is None
+    bad = verify().first_bad
+    assert bad is not None and "root differs" in bad.text
+
+
+@pytest.mark.parametrize("column", ["trail_size", "checkpoint_size"])
+def test_a_row_with_other_sizes_than_its_entry_explains_nothing(
+    went_back: Restore, column: str
+) -> None:
+    _ask(went_back, accounts.user(Role.OPERATOR))
+    _resume(went_back, accounts.user(Role.COMPLIANCE_OFFICER))
+    _grow(30)
+    assert len(explanations()) == 1
+    Restore.objects.update(**{column: getattr(went_back, column) - 1})
+    assert explanations() == []
