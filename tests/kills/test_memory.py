@@ -273,6 +273,9 @@ def test_a_stop_and_the_rollback_that_follows(kills: Kills) -> None:
     request = kills.trying(lambda: officer.api.post("stops", json=stop))
     strike(running, listed)
     assert request.result(MOST_SECONDS) is None
+    # Brought back from the list within seconds; traffic before that could decide the canary.
+    stops = Stop.objects.filter(digest=digest, released_at=None)
+    until(stops.exists, seconds=60)
     with kills.traffic():
         strike_all(running, (*points.ROLLBACK, *points.UNLOAD), lambda: None)
         running.await_web()
@@ -280,7 +283,7 @@ def test_a_stop_and_the_rollback_that_follows(kills: Kills) -> None:
         ended = kills.end_of(rollout)
         until(lambda: job.ask().status_code == 200, seconds=60)
     assert (ended["state"], ended["trigger"]) == ("rolled_back", "stopped")
-    assert Stop.objects.filter(digest=digest, released_at=None).count() == 1
+    assert stops.count() == 1
     until(lambda: Replica.objects.get(digest=digest).state == "unloaded", seconds=90)
     assert job.live() == job.name("v2")
     kills.agrees()
