@@ -45,7 +45,7 @@ def write_due(*, is_forced: bool = False) -> Checkpoint | None:
     if not is_due and last is not None and clock.now() - last.created_at < every:
         return None
     if find_rewrite():
-        log.error("checkpoint.refused", code="trail_rewritten")
+        log.error("checkpoint.refused", error_type="trail_rewritten")
         return None
     # A restored log first outgrows the files from before: each of their sizes stays theirs alone.
     if any(size <= each.upto for each in explanations()):

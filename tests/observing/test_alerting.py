@@ -4,12 +4,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from compliance.models import AuditEvent
+from compliance.services import audit, checkpoints, sealing
 from config.core import clock
+from config.core.actors import SYSTEM
 from serving.domain.facts import BrokerFacts, Facts
 from serving.models import Alert, Node
 from serving.selectors.facts import read_facts
@@ -112,6 +115,30 @@ def test_a_list_of_stops_that_can_not_be_written_is_noticed(settings, tmp_path) 
     watch.apply(replace(facts, broker=None))
     watch.apply(replace(facts, broker=None))
     assert [row.rule for row in Alert.objects.all()] == ["stop_list_unwritable"]
+
+
+def test_a_trail_that_was_cut_and_grew_back_is_noticed(settings, tmp_path) -> None:
+    settings.CHECKPOINT_FOLDER = tmp_path / "checkpoints"
+
+    def grow() -> None:
+        audit.record(action="test.done", actor=SYSTEM, object_type="x", object_id=str(uuid4()))
+        sealing.seal_pending()
+
+    grow()
+    assert checkpoints.write_due(is_forced=True)
+    assert read_facts().trail_fault == ""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("DELETE FROM compliance_auditevent")
+        cursor.execute("DELETE FROM compliance_checkpoint")
+    grow()
+    grow()
+    assert checkpoints.write_due(is_forced=True) is None
+    facts = read_facts()
+    Watch().apply(replace(facts, broker=None))
+    (row,) = Alert.objects.all()
+    assert (row.rule, row.severity) == ("trail_rewritten", "critical")
+    assert "000000000001.txt was signed over another log" in row.message
 
 
 def test_reading_the_facts_costs_a_fixed_number_of_queries(django_assert_max_num_queries) -> None:
