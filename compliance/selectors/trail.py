@@ -106,8 +106,15 @@ def find_rewrite() -> str:
     return ""
 
 
+def _by_day() -> Iterator[Path]:
+    """The files, newest day first, in it the largest first; years of days are not listed."""
+    days = sorted(Path(settings.CHECKPOINT_FOLDER).glob("*"), reverse=True)
+    for day in days:
+        yield from sorted(day.glob("[0-9]*.txt"), reverse=True)
+
+
 def _newest_first(explained: list[Explanation]) -> Iterator[CheckpointFile]:
-    for path in reversed(files()):
+    for path in _by_day():
         try:
             found = read_file(path)
         except CheckpointUnreadable:
