@@ -75,7 +75,7 @@ def test_a_zip_that_leads_out_is_refused_and_writes_nothing(tmp_path: Path, base
 def test_what_is_no_archive_is_refused(tmp_path: Path, base: Base) -> None:
     (tmp_path / "x.zip").write_bytes(b"not a zip")
     for name in ("x.zip", "nothing"):
-        with pytest.raises(PathUnusable, match="no ZIP archive|neither a folder"):
+        with pytest.raises(PathUnusable, match=r"no ZIP archive|neither a folder"):
             report_on(tmp_path / name, base)
 
 
