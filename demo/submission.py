@@ -142,17 +142,22 @@ class Submission:
 
     def gate_refuses(self, name: str) -> list[str]:
         """Ask for approval and be refused; returns the ids of the checks that refused."""
-        answer = self.engineer.api.post(
-            "/approval-requests", json={"version": self.versions[name]["uuid"]}
+        version = self.versions[name]
+        errors = wait_for(
+            lambda: self._refusal(version), f"the evidence checks of {name}", patience_seconds=60.0
         )
-        if answer.status_code != 409 or answer.json().get("code") != "gate-closed":
-            raise DemoFailed(
-                f"The gate let {name} through: {answer.status_code} {answer.text[:500]}"
-            )
-        errors = answer.json()["errors"]
         for error in errors:
             say(f"Refused by {error['check_id']}: {error['message']}")
         return sorted({error["check_id"] for error in errors})
+
+    def _refusal(self, version: dict[str, Any]) -> list[dict[str, Any]] | None:
+        answer = self.engineer.api.post("/approval-requests", json={"version": version["uuid"]})
+        if answer.status_code != 409 or answer.json().get("code") != "gate-closed":
+            raise DemoFailed(
+                f"The gate let {version['runtime_name']} through: {answer.status_code} "
+                f"{answer.text[:500]}"
+            )
+        return None if _is_only_waiting(answer.json()) else list(answer.json()["errors"])
 
     def approve(self, name: str) -> None:
         """Freeze the record; two people who did not make the version sign it."""
