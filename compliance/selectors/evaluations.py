@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Max, QuerySet
 
-from compliance.domain.evaluation import paired, pooled
+from compliance.domain.evaluation import Item, paired, pooled
 from compliance.domain.statistics import mcnemar_exact, newcombe_paired, wilson
 from compliance.models import EvaluationRun, EvaluationSet
 from compliance.selectors.refs import parse_uuid
@@ -147,6 +147,11 @@ def comparison(candidate: Version, stable: Version) -> Comparison | None:
 
     new = pooled([evaluation_of(run) for run in latest_runs(candidate)])
     old = pooled([evaluation_of(run) for run in latest_runs(stable)])
+    return compared(old=old, new=new)
+
+
+def compared(*, old: Mapping[str, Item], new: Mapping[str, Item]) -> Comparison | None:
+    """The paired comparison of two sides' items; None where none is on both."""
     counts = paired(old, new)
     if counts.n == 0:
         return None

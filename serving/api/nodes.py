@@ -13,12 +13,8 @@ from serving.selectors import nodes as reads
 from serving.selectors import replicas as replica_reads
 from serving.services import nodes
 
-from .serializers import (
-    DeployingReasonSerializer,
-    NodeRequestSerializer,
-    NodeSerializer,
-    ReplicaSerializer,
-)
+from .node_serializers import NodeRequestSerializer, NodeSerializer, ReplicaSerializer
+from .serializers import DeployingReasonSerializer
 
 
 class NodeList(ListView):

@@ -17,7 +17,7 @@ from serving.models import Replica
 from serving.selectors.work import replica_of_node, work_order
 from serving.services import replicas
 
-from .serializers import (
+from .node_serializers import (
     ClaimRequestSerializer,
     ClaimSerializer,
     FailedRequestSerializer,

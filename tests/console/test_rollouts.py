@@ -12,7 +12,9 @@ from django.test import AsyncClient
 from django.utils import timezone
 
 from config.accounts.models import RoleGrant, User
-from config.console.selectors.rollouts import rollout_page, sentence, thinned
+from config.console.selectors.rollout_evidence import thinned
+from config.console.selectors.rollout_sentence import sentence
+from config.console.selectors.rollouts import rollout_page
 from config.console.views import rollouts as views
 from serving.models import AnalysisRun, Answer, Rollout
 from tests.factories import console

@@ -6,15 +6,15 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from compliance.domain.evaluation import Item, in_stratum, levels, paired
-from compliance.domain.statistics import mcnemar_exact, newcombe_paired
+from compliance.domain.evaluation import Item, in_stratum, levels
 from compliance.selectors import Comparison
+from compliance.selectors.evaluations import compared
 from compliance.selectors.snapshots import updates_of
 from config.console.selectors import results
 from config.console.selectors.heat import HeatMap, heat_map
-from config.console.selectors.versions import config_changes
+from config.console.selectors.versions import config_changes, label_facts
 from config.console.words import counted
-from registry.models import Label, Version
+from registry.models import Version
 from registry.selectors import current_label, files_of
 
 CHOICES = 200
@@ -109,7 +109,7 @@ def compare_page(a: Version, b: Version) -> ComparePage:
         b=b,
         notes=_notes(a, b),
         config=config_changes(_shown(a.peft_facts), _shown(b.peft_facts)),
-        label=config_changes(_label(current_label(a)), _label(current_label(b))),
+        label=config_changes(label_facts(current_label(a)), label_facts(current_label(b))),
         files=_files(a, b),
         heat=heat_map(updates_of(a), updates_of(b)) if is_same_base else None,
         sets=_sets(runs.get(a.digest, {}), runs.get(b.digest, {}), first, second),
@@ -145,19 +145,6 @@ def _notes(a: Version, b: Version) -> list[str]:
 
 def _shown(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if name != "problems" or value}
-
-
-def _label(label: Label | None) -> dict[str, Any]:
-    if label is None:
-        return {}
-    return {
-        "purpose": label.purpose,
-        "population": [f"{row.get('attribute')}: {row.get('level')}" for row in label.population],
-        "setting": label.setting,
-        "language": label.language,
-        "limits": label.limits,
-        "touches_phi": label.touches_phi,
-    }
 
 
 def _files(a: Version, b: Version) -> list[FileLine]:
@@ -206,23 +193,7 @@ def _lines(a: Mapping[str, Item], b: Mapping[str, Item]) -> list[PairedLine]:
 
 def _line(name: str, a: dict[str, Item], b: dict[str, Item], *, is_group: bool) -> PairedLine:
     rates = [results.rate_of(list(side.values()), name=name, is_group=is_group) for side in (a, b)]
-    return PairedLine(name, rates[0], rates[1], _difference(a, b), is_group)
-
-
-def _difference(a: Mapping[str, Item], b: Mapping[str, Item]) -> Comparison | None:
-    counts = paired(a, b)
-    if counts.n == 0:
-        return None
-    bounds = newcombe_paired(counts)
-    return Comparison(
-        b=counts.gained,
-        c=counts.lost,
-        n=counts.n,
-        difference=bounds.estimate,
-        low=bounds.low,
-        high=bounds.high,
-        mcnemar_p=mcnemar_exact(counts.lost, counts.gained),
-    )
+    return PairedLine(name, rates[0], rates[1], compared(old=a, new=b), is_group)
 
 
 def count_changed(lines: Iterable[FileLine]) -> str:

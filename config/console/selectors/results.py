@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
 
-from compliance.domain.evaluation import Item, in_stratum, levels, newly_wrong, paired
+from compliance.domain.evaluation import Item, in_stratum, levels, newly_wrong
 from compliance.domain.policy import CURRENT
 from compliance.domain.snapshot import Stratum
-from compliance.domain.statistics import mcnemar_exact, newcombe_paired, wilson
+from compliance.domain.statistics import wilson
 from compliance.models import EvaluationRow, EvaluationRun
 from compliance.selectors import Comparison
+from compliance.selectors.evaluations import compared
 from compliance.states import RunState
 from registry.models import Version
 
@@ -159,20 +160,8 @@ def _name(stratum: Stratum) -> str:
 def comparison(candidate: Items, stable: Items) -> tuple[Comparison, int] | None:
     """The paired comparison on common items, and how many are newly wrong; None without any."""
     new, old = candidate.pooled, stable.pooled
-    counts = paired(old, new)
-    if counts.n == 0:
-        return None
-    bounds = newcombe_paired(counts)
-    found = Comparison(
-        b=counts.gained,
-        c=counts.lost,
-        n=counts.n,
-        difference=bounds.estimate,
-        low=bounds.low,
-        high=bounds.high,
-        mcnemar_p=mcnemar_exact(counts.lost, counts.gained),
-    )
-    return found, len(newly_wrong(old, new))
+    found = compared(old=old, new=new)
+    return None if found is None else (found, len(newly_wrong(old, new)))
 
 
 DONE = (str(RunState.DONE),)

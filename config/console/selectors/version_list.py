@@ -64,35 +64,48 @@ def version_list(query: Mapping[str, str]) -> QuerySet[Version]:
 def lines(rows: Iterable[Version]) -> list[Line]:
     """The rows of one page with their words, in a fixed number of queries."""
     shown = list(rows)
-    found = Version.objects.filter(pk__in=[row.pk for row in shown]).annotate(
-        is_live=Exists(Alias.objects.filter(name=LIVE, version=OuterRef("pk"))),
-        is_permitted=Exists(_permitted().filter(version=OuterRef("pk"))),
-        is_stopped=Exists(_stopped().filter(digest=OuterRef("digest"))),
-        is_checked=Exists(finished_runs(version=OuterRef("pk"))),
-        is_blocked=blocking_run(),
-        asked=Subquery(
+    found = Version.objects.filter(pk__in=[row.pk for row in shown]).values_list(
+        "pk",
+        Exists(_stopped().filter(digest=OuterRef("digest"))),
+        Exists(Alias.objects.filter(name=LIVE, version=OuterRef("pk"))),
+        Exists(_permitted().filter(version=OuterRef("pk"))),
+        Subquery(
             ApprovalRequest.objects.filter(version=OuterRef("pk"))
             .order_by("-revision")
             .values("state")[:1]
         ),
+        Exists(finished_runs(version=OuterRef("pk"))),
+        blocking_run(),
     )
-    facts = {row.pk: row for row in found}
-    return [Line(row, _word(facts[row.pk])) for row in shown]
+    words_of = {pk: _word(Standing(*facts)) for pk, *facts in found}
+    return [Line(row, words_of[row.pk]) for row in shown]
 
 
-def _word(row: Version) -> words.Word:
-    """What is worse, or further, is said first; ``row`` is annotated by ``lines``."""
-    if row.is_stopped:  # type: ignore[attr-defined]
+@dataclass(frozen=True)
+class Standing:
+    """What a version's word depends on; ``asked`` is the state of its newest approval request."""
+
+    is_stopped: bool
+    is_live: bool
+    is_permitted: bool
+    asked: str | None
+    is_checked: bool
+    is_blocked: bool
+
+
+def _word(standing: Standing) -> words.Word:
+    """What is worse, or further, is said first."""
+    if standing.is_stopped:
         return words.Word(_("stopped"), "block", "bad")
-    if row.is_live:  # type: ignore[attr-defined]
+    if standing.is_live:
         return words.Word(_("live"), "verified", "good")
-    if row.is_permitted:  # type: ignore[attr-defined]
+    if standing.is_permitted:
         return words.Word(_("approved"), "verified", "good")
-    if row.asked in {ApprovalState.OPEN, ApprovalState.REJECTED}:  # type: ignore[attr-defined]
-        return words.word("approval", row.asked)  # type: ignore[attr-defined]
-    if not row.is_checked:  # type: ignore[attr-defined]
+    if standing.asked in {ApprovalState.OPEN, ApprovalState.REJECTED}:
+        return words.word("approval", standing.asked)
+    if not standing.is_checked:
         return words.Word(_("being checked"), "progress_activity", "info")
-    if row.is_blocked:  # type: ignore[attr-defined]
+    if standing.is_blocked:
         return words.Word(_("blocked"), "cancel", "bad")
     return words.Word(_("nothing blocks"), "check_circle")
 

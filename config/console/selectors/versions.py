@@ -117,7 +117,7 @@ class VersionPage:
     @property
     def label_changes(self) -> list[dict[str, Any]]:
         """Where the label differs from the live version's."""
-        mine, other = _label_facts(self.label), _label_facts(self.live_label)
+        mine, other = label_facts(self.label), label_facts(self.live_label)
         return config_changes(other, mine) if self.live else []
 
     @property
@@ -314,7 +314,8 @@ def _facts(page: VersionPage) -> Facts:
     )
 
 
-def _label_facts(label: Label | None) -> dict[str, Any]:
+def label_facts(label: Label | None) -> dict[str, Any]:
+    """A label's fields as they are compared; empty where there is none."""
     if label is None:
         return {}
     return {

@@ -21,13 +21,8 @@ from django.utils.translation import gettext as _
 from config.accounts.roles import Act
 from config.console.access import access_of
 from config.console.paging import key_page
-from config.console.selectors.rollouts import (
-    act_state,
-    rollout_by_uuid,
-    rollout_page,
-    rollouts,
-    stamp,
-)
+from config.console.selectors.rollout_sides import act_state
+from config.console.selectors.rollouts import rollout_by_uuid, rollout_page, rollouts, stamp
 from config.console.sites import console
 from config.console.views.page import Page, crumb
 from config.console.words import ROLLOUT

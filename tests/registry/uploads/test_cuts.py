@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import settings
-from django.db import connection
 
 from config.core.digests import sha256_file
 from config.stack.ports import free_port
@@ -115,13 +114,10 @@ def _push(web: Web, token: str, folder: Path) -> "subprocess.Popen[bytes]":
     )
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc")
 @pytest.mark.xdist_group("uploads")
 def test_killed_on_both_sides_it_arrives_whole_and_memory_stays_flat(
     web: Web, tmp_path: Path
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("needs a server process beside the test's database")
     user = accounts.engineer()
     make.adapter(slug="large", owner=user)
     token = accounts.token_text(user)

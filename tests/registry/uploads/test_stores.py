@@ -79,8 +79,6 @@ def test_of_chunks_that_come_together_each_byte_is_written_once(
 
 @pytest.mark.django_db(transaction=True)
 def test_two_beginnings_at_once_do_not_both_pass_the_quota(folder: Path, settings: Any) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer anyway")
     settings.UPLOAD_OPEN_MAX = 1
     owner = accounts.engineer()
     start = threading.Barrier(6)
