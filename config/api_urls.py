@@ -12,4 +12,5 @@ urlpatterns = [
     path("", include("registry.api.urls")),
     path("", include("serving.api.urls")),
     path("", include("compliance.api.urls")),
+    path("", include("deliveries.api.urls")),
 ]

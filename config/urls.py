@@ -19,6 +19,11 @@ urlpatterns = [
     path("health", open_paths.health),
     path("health/live", open_paths.live),
     path("metrics", open_paths.metrics),
+    path("sagemaker/", include("serving.api.sagemaker_urls")),
+    path("manager/", include("deliveries.api.manager_urls")),
+    path("lambda/", include("registry.api.artifact_urls")),
+    path("avatar/", include("registry.api.avatar_urls")),
+    path("", include("config.root_paths")),
 ]
 handler403 = "config.core.problems.forbidden"
 handler404 = "config.core.problems.not_found"

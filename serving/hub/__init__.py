@@ -1,0 +1,1 @@
+"""A read-only Hugging Face Hub endpoint over approved versions."""
