@@ -56,3 +56,40 @@ class AliasMoved(Event):
 
     action = "alias.moved"
     adapter_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRunQueued(Event):
+    """Somebody asked that an adapter be trained; its data and parameters are fixed."""
+
+    action = "training.queued"
+    run_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRunBegun(Event):
+    """A worker took a run up, for the first time or from one that fell silent."""
+
+    action = "training.begun"
+    run_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRunCancelling(Event):
+    """Somebody asked that a run end; its worker stops at the next step."""
+
+    action = "training.cancelling"
+    run_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRunFinished(Event):
+    """A run is over: ``state`` is completed, failed or cancelled.
+
+    ``version_id`` is the version that a completed one made.
+    """
+
+    action = "training.finished"
+    run_id: int
+    state: str
+    version_id: int | None = None

@@ -3,6 +3,7 @@
 from .adapters import Adapter, Alias, AliasMove, SafetyClass
 from .base_models import BaseModel
 from .blobs import Blob
+from .training import TrainingRun
 from .uploads import Upload
 from .versions import Label, Version, VersionFile
 
@@ -14,6 +15,7 @@ __all__ = [
     "Blob",
     "Label",
     "SafetyClass",
+    "TrainingRun",
     "Upload",
     "Version",
     "VersionFile",
