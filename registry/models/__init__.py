@@ -1,6 +1,7 @@
 """The registry's tables."""
 
 from .adapters import Adapter, Alias, AliasMove, SafetyClass
+from .avatars import Avatar, AvatarBackup, ScanState, TrainingFile
 from .base_models import BaseModel
 from .blobs import Blob
 from .training import TrainingRun
@@ -11,10 +12,14 @@ __all__ = [
     "Adapter",
     "Alias",
     "AliasMove",
+    "Avatar",
+    "AvatarBackup",
     "BaseModel",
     "Blob",
     "Label",
     "SafetyClass",
+    "ScanState",
+    "TrainingFile",
     "TrainingRun",
     "Upload",
     "Version",
