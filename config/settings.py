@@ -9,6 +9,7 @@ from pathlib import Path
 import environ
 
 from config.console.unfold import UNFOLD  # noqa: F401 - a setting
+from config.core.egress_rules import Rules
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -292,6 +293,13 @@ LEASE_RENEW_SECONDS = env.int("LEASE_RENEW_SECONDS", default=20)
 CHECKPOINT_SECONDS = env.float("CHECKPOINT_SECONDS", default=60.0)
 # Checkpoints of the audit trail go here, beside and not into the database.
 CHECKPOINT_FOLDER = Path(env.str("CHECKPOINT_FOLDER", default="") or FORMULARY_HOME / "checkpoints")
+
+# Hosts and networks that outgoing calls may reach (config/core/egress_rules.py).
+EGRESS_ALLOW = env.list("EGRESS_ALLOW", default=[])
+try:
+    Rules.parse(EGRESS_ALLOW)
+except ValueError as _error:
+    raise environ.ImproperlyConfigured(f"EGRESS_ALLOW: {_error}") from None
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
