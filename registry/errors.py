@@ -167,3 +167,68 @@ class UploadQuotaReached(DomainError):
     code = "upload-quota-reached"
     title = "Too much is uploaded and not used"
     kind = ErrorKind.TOO_MANY
+
+
+class AvatarNotFound(NotFound):
+    """The account has no such avatar: it never was, was deleted, or is somebody else's."""
+
+    code = "avatar-not-found"
+    title = "There is no such avatar"
+
+
+class AvatarInvalid(DomainError):
+    """The name of an avatar, or of its adapter, is not acceptable."""
+
+    code = "avatar-invalid"
+    title = "The avatar can't have this name"
+
+
+class AvatarBusy(Conflict):
+    """The avatar is being trained, or its adapter is live."""
+
+    code = "avatar-busy"
+    title = "The avatar is in use"
+
+
+class AvatarBaseUnclear(Conflict):
+    """It is not said for which base model avatars' adapters are made."""
+
+    code = "avatar-base-unclear"
+    title = "The base model of avatars is not known"
+
+
+class AvatarBackupNotFound(NotFound):
+    """The avatar has no such backup."""
+
+    code = "avatar-backup-not-found"
+    title = "There is no such backup"
+
+
+class TrainingFileNotFound(NotFound):
+    """The avatar has no training file of this name."""
+
+    code = "training-file-not-found"
+    title = "There is no such training file"
+
+
+class TrainingFileInvalid(DomainError):
+    """A training file has a name, a kind or a size that is not taken."""
+
+    code = "training-file-invalid"
+    title = "The training file can't be accepted"
+
+
+class TrainingLimitReached(DomainError):
+    """The account has begun as many trainings as it may in an hour."""
+
+    code = "training-limit-reached"
+    title = "Too many trainings in an hour"
+    kind = ErrorKind.TOO_MANY
+
+
+class DownloadLinkInvalid(DomainError):
+    """The address for a download was changed, has ended, or its file is other bytes now."""
+
+    code = "download-link-invalid"
+    title = "This address leads to nothing any more"
+    kind = ErrorKind.FORBIDDEN

@@ -93,3 +93,84 @@ class TrainingRunFinished(Event):
     run_id: int
     state: str
     version_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarOpened(Event):
+    """An account began an avatar: a place for training files and one adapter."""
+
+    action = "avatar.opened"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarAdapterMade(Event):
+    """An avatar got its adapter, untrained yet."""
+
+    action = "avatar.adapter_made"
+    avatar_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarDeleted(Event):
+    """An avatar ended: its files and backups are gone, its adapter's versions stay as a record."""
+
+    action = "avatar.deleted"
+    adapter_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarDownloaded(Event):
+    """The ZIP of an avatar's adapter was given out."""
+
+    action = "avatar.downloaded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarBackedUp(Event):
+    """A ZIP of an avatar's adapter was stored."""
+
+    action = "avatar.backed_up"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarRestored(Event):
+    """An avatar's adapter is again what a backup holds."""
+
+    action = "avatar.restored"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFileStored(Event):
+    """A text to train with was stored, sealed; nobody has scanned it yet."""
+
+    action = "training_file.stored"
+    file_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFileFlagged(Event):
+    """Its owner said whether a file is to be trained with."""
+
+    action = "training_file.flagged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFileRead(Event):
+    """The text of a training file was given out, or an address for it."""
+
+    action = "training_file.read"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFileDeleted(Event):
+    """A training file and the key that opened it are gone."""
+
+    action = "training_file.deleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFileScanned(Event):
+    """A scan said whether a file may be trained with."""
+
+    action = "training_file.scanned"
+    file_id: int
