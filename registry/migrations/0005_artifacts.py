@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='blob',
             name='unreferenced_since',
-            field=models.DateTimeField(db_index=True, help_text='When garbage collection first saw that nothing needs it', null=True),
+            field=models.DateTimeField(db_index=True, help_text='Since when nothing needs these bytes', null=True),
         ),
         migrations.CreateModel(
             name='Artifact',

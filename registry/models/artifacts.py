@@ -1,4 +1,4 @@
-"""Artifacts of the upload contract: records by name, what was uploaded for each, keys in a store."""
+"""Artifacts: records by name, the files uploaded for each, keys under which clients know bytes."""
 
 from django.conf import settings
 from django.db import models

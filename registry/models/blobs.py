@@ -15,7 +15,7 @@ class Blob(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     created_at = models.DateTimeField(default=clock.now)
     unreferenced_since = models.DateTimeField(
-        null=True, db_index=True, help_text="When garbage collection first saw that nothing needs it"
+        null=True, db_index=True, help_text="Since when nothing needs these bytes"
     )
 
     def __str__(self) -> str:
