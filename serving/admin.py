@@ -6,6 +6,7 @@ from .models import (
     AnalysisRun,
     Answer,
     Deployment,
+    Download,
     Feedback,
     Node,
     ProbeRun,
@@ -108,3 +109,12 @@ class FeedbackAdmin(ReadOnlyAdmin):
     list_filter = ["is_bad", "arm"]
     search_fields = ["answer_id", "digest"]
     exclude = ["text_encrypted"]
+
+
+@record(Download)
+class DownloadAdmin(ReadOnlyAdmin):
+    """Who pulled which digest from the Hub endpoint."""
+
+    list_display = ["at", "account", "version", "path", "size_bytes", "user_agent"]
+    list_select_related = ["account", "version__adapter"]
+    search_fields = ["digest", "account__username"]

@@ -84,6 +84,7 @@ ACTS: Mapping[str, str] = Texts(
         "token.revoked": _("revoked a token"),
         "user.created": _("opened an account"),
         "version.approved": _("gave the last approval"),
+        "version.downloaded": _("pulled a version from the Hub endpoint"),
         "version.refused": _("uploaded a package that was refused"),
         "version.submitted": _("uploaded a version"),
     }

@@ -15,6 +15,7 @@ class ErrorKind(StrEnum):
     CONFLICT = "conflict"
     GONE = "gone"
     TOO_LARGE = "too_large"
+    RANGE = "range"
     UNPROCESSABLE = "unprocessable"
     TOO_MANY = "too_many"
     UNAVAILABLE = "unavailable"
@@ -29,6 +30,7 @@ STATUS: Mapping[ErrorKind, int] = {
     ErrorKind.CONFLICT: 409,
     ErrorKind.GONE: 410,
     ErrorKind.TOO_LARGE: 413,
+    ErrorKind.RANGE: 416,
     ErrorKind.UNPROCESSABLE: 422,
     ErrorKind.TOO_MANY: 429,
     ErrorKind.UNAVAILABLE: 503,

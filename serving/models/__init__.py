@@ -2,6 +2,7 @@
 
 from .answers import Answer, Feedback
 from .deployments import Deployment, Revision
+from .downloads import Download
 from .nodes import Node, ProbeRun, Replica
 from .observing import Alert, Heartbeat
 from .rollouts import AnalysisRun, Rollout, RolloutStep
@@ -11,6 +12,7 @@ __all__ = [
     "AnalysisRun",
     "Answer",
     "Deployment",
+    "Download",
     "Feedback",
     "Heartbeat",
     "Node",

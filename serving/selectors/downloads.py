@@ -1,0 +1,58 @@
+"""Reads of the download ledger: who was given a digest, and how often an adapter was pulled."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Max, Min, OuterRef, Subquery, Sum
+
+from serving.models import Download
+
+
+@dataclass(frozen=True)
+class Holder:
+    """An account that was given bytes of a digest: how often, when, how much, with what."""
+
+    username: str
+    printed_name: str
+    count: int
+    size_bytes: int
+    first_at: datetime
+    last_at: datetime
+    user_agent: str
+
+
+def holders_of(digest: str) -> Sequence[Holder]:
+    """Every account that was given bytes of this digest, the latest first."""
+    newest = Download.objects.filter(digest=digest, account=OuterRef("account")).order_by("-at")
+    rows = (
+        Download.objects.filter(digest=digest)
+        .values("account__username", "account__person__printed_name")
+        .annotate(
+            times=Count("pk"),
+            total_bytes=Sum("size_bytes"),
+            first_at=Min("at"),
+            last_at=Max("at"),
+            agent=Subquery(newest.values("user_agent")[:1]),
+        )
+        .order_by("-last_at")
+    )
+    return [
+        Holder(
+            username=row["account__username"],
+            printed_name=row["account__person__printed_name"] or "",
+            count=row["times"],
+            size_bytes=row["total_bytes"],
+            first_at=row["first_at"],
+            last_at=row["last_at"],
+            user_agent=row["agent"],
+        )
+        for row in rows
+    ]
+
+
+def counts_of(adapter_ids: Iterable[int]) -> Mapping[int, int]:
+    """Counted downloads of each adapter that has any, by its primary key."""
+    rows = Download.objects.filter(version__adapter__in=list(adapter_ids))
+    counted = rows.values("version__adapter").annotate(times=Count("pk"))
+    return {row["version__adapter"]: row["times"] for row in counted}
