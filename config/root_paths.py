@@ -1,11 +1,103 @@
-"""The outward contracts at the root, exactly as their clients call them."""
+"""The outward contracts at the root, exactly as their clients call them: who answers what.
 
-from django.urls import URLPattern, URLResolver, include, path
+Four contracts were written apart from each other and share paths under ``/adapters``. Here is only
+the choice between them; what is chosen answers as it does under its own mount.
+"""
+
+import json
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, UnreadablePostError
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
+
+from config.contracts import (
+    ARTIFACTS,
+    AVATARS,
+    MANAGER,
+    SAGEMAKER,
+    Contract,
+    everything_below,
+    hand_on,
+)
+from config.unclear_registrations import AmbiguousRegistration, IncompleteRegistration
+from registry.domain.refs import is_uuid
+
+SOURCE = "src"
+FILES = ("file_path", "metadata_uri")
+SWITCHES = frozenset({"activate", "deactivate"})
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_ambiguous, _incomplete = AmbiguousRegistration.as_view(), IncompleteRegistration.as_view()
+
+
+@csrf_exempt
+def adapters(request: HttpRequest) -> HttpResponseBase:
+    """``/adapters``: the manager's list; a POST belongs to whose fields its body has."""
+    if request.method != "POST":
+        return hand_on(request, MANAGER, "adapters")
+    names = _fields(request)
+    is_sagemaker, is_manager = SOURCE in names, any(name in names for name in FILES)
+    if is_sagemaker and is_manager:
+        return _ambiguous(request)
+    if is_sagemaker:
+        return hand_on(request, SAGEMAKER, "adapters")
+    if is_manager:
+        return hand_on(request, MANAGER, "adapters")
+    return _incomplete(request)
+
+
+@csrf_exempt
+def adapter(request: HttpRequest, first: str) -> HttpResponseBase:
+    """``/adapters/{x}``: a uuid is the manager's id; any other name is SageMaker's to unload."""
+    if is_uuid(first.lower()):
+        return hand_on(request, MANAGER, f"adapters/{first.lower()}")
+    contract = MANAGER if request.method in {"GET", "HEAD", "PATCH"} else SAGEMAKER
+    return hand_on(request, contract, f"adapters/{first}")
+
+
+@csrf_exempt
+def adapter_part(request: HttpRequest, first: str, second: str) -> HttpResponseBase:
+    """``/adapters/{a}/{b}``: the manager's switches are POSTs on a uuid, all else is the avatars'.
+
+    Where both answer on one path, what is allowed there names the methods of both.
+    """
+    is_switch = is_uuid(first.lower()) and second in SWITCHES
+    if is_switch and request.method == "POST":
+        return hand_on(request, MANAGER, f"adapters/{first.lower()}/{second}")
+    response = hand_on(request, AVATARS, f"adapters/{first}/{second}")
+    if is_switch and response.has_header("Allow"):
+        methods = {method.strip() for method in response["Allow"].split(",")} | {"POST"}
+        response["Allow"] = ", ".join(sorted(methods))
+    return response
+
+
+def _fields(request: HttpRequest) -> frozenset[str]:
+    """The names in a JSON body; those of the query where the body is no JSON, or is empty."""
+    if request.content_type in _FORMS:
+        return frozenset(request.GET)
+    try:
+        body: Any = json.loads(request.body)
+    except (RequestDataTooBig, UnreadablePostError):
+        # Its own view refuses it, with the reason.
+        return frozenset({FILES[0]})
+    except (ValueError, RecursionError):
+        return frozenset(request.GET)
+    return frozenset(body) if isinstance(body, dict) else frozenset()
+
+
+def _below(contract: Contract, *prefixes: str) -> list[URLPattern]:
+    return [everything_below(prefix, contract) for prefix in prefixes]
+
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", include("serving.api.sagemaker_urls")),
-    path("", include("deliveries.api.manager_urls")),
-    path("", include("registry.api.artifact_urls")),
-    path("", include("registry.api.avatar_urls")),
+    path("adapters", adapters),
+    re_path(r"^adapters/(?P<first>[^/]+)$", adapter),
+    re_path(r"^adapters/(?P<first>[^/]+)/(?P<second>[^/]+)$", adapter_part),
+    *_below(AVATARS, "adapters", "training-data", "persistence"),
+    *_below(MANAGER, "compose", "deliveries"),
+    *_below(ARTIFACTS, "artifact", "artifacts"),
+    *_below(SAGEMAKER, "ping", "invocations"),
     path("", include("serving.hub.urls")),
 ]

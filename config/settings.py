@@ -365,7 +365,9 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "PREPROCESSING_HOOKS": ["config.contracts_schema.at_the_root"],
     "POSTPROCESSING_HOOKS": [
+        "config.contracts_schema.join_shared_paths",
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.accounts.api.schema.add_idempotency_key",
     ],

@@ -4,6 +4,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from config.console.sites import console
+from config.contracts import CONTRACTS, unknown_below
 from config.core import problems
 from config.core.runbooks import page as runbook_page
 from serving.api import open_paths
@@ -19,10 +20,9 @@ urlpatterns = [
     path("health", open_paths.health),
     path("health/live", open_paths.live),
     path("metrics", open_paths.metrics),
-    path("sagemaker/", include("serving.api.sagemaker_urls")),
-    path("manager/", include("deliveries.api.manager_urls")),
-    path("lambda/", include("registry.api.artifact_urls")),
-    path("avatar/", include("registry.api.avatar_urls")),
+    # Every contract under a mount of its own, where nothing has to be told apart.
+    *(path(f"{contract.mount}/", include(contract.urls)) for contract in CONTRACTS),
+    *(unknown_below(contract) for contract in CONTRACTS),
     path("", include("config.root_paths")),
 ]
 handler403 = "config.core.problems.forbidden"

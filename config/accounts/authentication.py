@@ -1,5 +1,6 @@
-"""Bearer tokens for programs, and the actor of a request."""
+"""API tokens of programs, and the actor of a request."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,9 @@ from .models import ApiToken, User
 from .selectors import actor_of
 
 _TOUCH_AFTER = timedelta(minutes=1)
+_BEARER = "bearer"
+# Clients of the artifact contract send their token in a header of its own.
+ARTIFACT_PATHS = ("/artifact/", "/artifacts/", "/lambda/")
 
 
 def find_token(text: str) -> ApiToken | None:
@@ -31,15 +35,42 @@ def find_token(text: str) -> ApiToken | None:
     return token
 
 
+def given_tokens(headers: Mapping[str, str], path: str = "") -> list[str]:
+    """The different texts that the request's headers give as API tokens, at most one a header.
+
+    ``Authorization: Bearer …`` and ``X-API-Key: …`` are equal; ``X-Authorization`` counts on the
+    artifact contract's paths alone. An ``Authorization`` of another scheme gives none.
+    """
+    found = []
+    scheme, _, text = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == _BEARER:
+        found.append(text.strip())
+    if "X-API-Key" in headers:
+        found.append(headers["X-API-Key"].strip())
+    if "X-Authorization" in headers and path.startswith(ARTIFACT_PATHS):
+        text = headers["X-Authorization"].strip()
+        scheme, _, rest = text.partition(" ")
+        found.append(rest.strip() if scheme.lower() == _BEARER else text)
+    return list(dict.fromkeys(found))
+
+
 class TokenAuthentication(authentication.BaseAuthentication):
-    """``Authorization: Bearer fml_…``."""
+    """``Authorization: Bearer fml_…`` or ``X-API-Key: fml_…``."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
-        """The token's user and the token, or None when there is no bearer header."""
-        scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        """The token's user and the token, or None when no header gives one.
+
+        Raises:
+            AuthenticationFailed: it is not valid, or two headers give different ones.
+        """
+        given = given_tokens(request.headers, request.path)
+        if not given:
             return None
-        token = find_token(text.strip())
+        if len(given) > 1:
+            raise exceptions.AuthenticationFailed(
+                "The request's headers give two different API tokens. Send one."
+            )
+        token = find_token(given[0])
         if token is None:
             raise exceptions.AuthenticationFailed(
                 "The API token is unknown, expired or revoked. Ask for a new one."

@@ -15,11 +15,12 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.db import connections
 from django.http.cookie import parse_cookie
+from django.utils.datastructures import CaseInsensitiveMapping
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.core.problems import CONTENT_TYPE, problem
 
-from .authentication import find_token
+from .authentication import find_token, given_tokens
 
 # What a refused caller may still send and have thrown away, so that he can read the answer.
 DISCARDED_BYTES = 16 << 20
@@ -43,7 +44,7 @@ class LargeBodies:
                 name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
             }
             known = sync_to_async(_is_known, thread_sensitive=False)
-            if _may_be_large(headers) and not await known(headers):
+            if _may_be_large(headers) and not await known(headers, scope["path"]):
                 await _refuse(receive, send)
                 return
         await self._django(scope, receive, send)
@@ -57,11 +58,11 @@ def _may_be_large(headers: Mapping[str, str]) -> bool:
     return not length.isdecimal() or int(length[:20]) > settings.FILE_UPLOAD_MAX_MEMORY_SIZE
 
 
-def _is_known(headers: Mapping[str, str]) -> bool:
+def _is_known(headers: Mapping[str, str], path: str) -> bool:
     try:
-        scheme, _, text = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return find_token(text.strip()) is not None
+        given = given_tokens(CaseInsensitiveMapping(headers), path)
+        if given:
+            return len(given) == 1 and find_token(given[0]) is not None
         key = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
         if not key:
             return False

@@ -14,6 +14,16 @@ _DIGEST = re.compile(r"[0-9a-f]{12,64}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # Names with a meaning of their own: no version may be called so.
 RESERVED_NAMES = frozenset({"live", "latest", "main"})
+# First parts of paths at the root: Hub clients ask for /{namespace}/{slug}/…, and must not be
+# answered by another door.
+RESERVED_NAMESPACES = frozenset(
+    {
+        ".well-known", "accounts", "adapters", "admin", "api", "artifact", "artifacts", "avatar",
+        "compose", "console", "deliveries", "docs", "health", "invocations", "lambda", "login",
+        "logout", "manager", "media", "metrics", "persistence", "ping", "sagemaker", "static",
+        "training-data", "ui", "v1",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,12 @@ class VersionRef:
 def is_uuid(text: str) -> bool:
     """Whether ``text`` is a UUID as we write them: lower case, with hyphens."""
     return _UUID.fullmatch(text) is not None
+
+
+def looks_like_uuid(text: str) -> bool:
+    """Whether ``text`` could be taken for a UUID: in either case, with or without its hyphens."""
+    digits = text.strip("{}").lower().replace("-", "")
+    return len(digits) == 32 and all(digit in "0123456789abcdef" for digit in digits)
 
 
 def is_digest_like(text: str) -> bool:

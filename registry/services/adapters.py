@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from config.accounts.models import User
 from config.core.actors import Actor
 from config.core.events import publish
-from registry.domain.refs import is_uuid
+from registry.domain.refs import RESERVED_NAMESPACES, looks_like_uuid
 from registry.errors import AdapterExists, AdapterInvalid
 from registry.events import AdapterChanged, AdapterCreated
 from registry.models import Adapter, BaseModel
@@ -52,10 +52,7 @@ def create(
         base_model=base_model,
         owner=owner,
     )
-    if is_uuid(slug):
-        raise AdapterInvalid(
-            f"The slug {slug!r} looks like a uuid.", fix="Choose one that people can read."
-        )
+    _refuse_ambiguous_names({"slug": slug, "namespace": namespace, "name": name})
     _clean(adapter)
     try:
         with transaction.atomic():
@@ -101,6 +98,7 @@ def change(*, adapter: Adapter, values: Mapping[str, Any], actor: Actor) -> Adap
                 diff[field] = [getattr(row, field), new]
                 setattr(row, field, new)
         if diff:
+            _refuse_ambiguous_names({"name": row.name} if "name" in diff else {})
             _clean(row)
             row.save(update_fields=list(diff))
             publish(
@@ -118,6 +116,20 @@ def _clean_tags(tags: Sequence[str]) -> list[str]:
             f"Tags are at most {MAX_TAGS} words of 1 to 50 characters.", fix="Shorten the list."
         )
     return cleaned
+
+
+def _refuse_ambiguous_names(names: Mapping[str, str]) -> None:
+    """Paths tell ids from names by their shape, and doors from namespaces by their words."""
+    for field, text in names.items():
+        if looks_like_uuid(text):
+            raise AdapterInvalid(
+                f"The {field} {text!r} looks like a uuid.", fix="Choose one that people can read."
+            )
+    if names.get("namespace") in RESERVED_NAMESPACES:
+        raise AdapterInvalid(
+            f"The namespace {names['namespace']!r} is a word that addresses of ours begin with.",
+            fix="Choose another one.",
+        )
 
 
 def _clean(adapter: Adapter) -> None:

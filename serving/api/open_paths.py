@@ -32,6 +32,12 @@ def health(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+def ping(request: HttpRequest) -> HttpResponse:
+    """SageMaker's question whether requests may be sent: 200 or 503, without a body."""
+    return _unstored(HttpResponse(status=answers.status_code(measured_for(request))))
+
+
+@require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus's text, to who has METRICS_TOKEN."""
     if not settings.METRICS_TOKEN:
@@ -72,6 +78,11 @@ VIEWS: Mapping[str, Callable[[HttpRequest], HttpResponse]] = {
     "/health": health,
     "/health/live": live,
     "/metrics": metrics,
+    # The same questions as the outward contracts ask them.
+    "/ping": ping,
+    "/sagemaker/ping": ping,
+    "/manager/health": health,
+    "/avatar/health": health,
 }
 FULL_HEALTH = "/api/v1/health"
 

@@ -3,9 +3,11 @@
 import asyncio
 import hashlib
 import time
+from collections.abc import Mapping
 
 from django.db import DatabaseError
 
+from config.accounts.authentication import given_tokens
 from config.core import clock
 from serving.domain.routing import TokenGrant
 from serving.gateway.errors import DatabaseAway, InvalidApiKey, TooManyUnknownTokens
@@ -30,17 +32,21 @@ class AccessControl:
         self._looking: dict[str, asyncio.Task[TokenGrant | None]] = {}
         self._second, self._lookups = 0, 0
 
-    async def grant_of(self, authorization: str, *, scope: str) -> TokenGrant:
-        """The grant of an ``Authorization`` header.
+    async def grant_of(self, headers: Mapping[str, str], *, scope: str) -> TokenGrant:
+        """The grant of the token in ``Authorization: Bearer …`` or ``X-API-Key: …``.
 
         Raises:
-            InvalidApiKey: there is no live token in it, or it lacks ``scope``.
+            InvalidApiKey: there is no live token in them, they differ, or it lacks ``scope``.
             DatabaseAway: the token is new here and the database does not answer.
             TooManyUnknownTokens: it is new, like too many others in this second.
         """
-        scheme, _, text = authorization.partition(" ")
-        text = text.strip()
-        if scheme.lower() != "bearer" or not text:
+        given = given_tokens(headers)
+        if len(given) > 1:
+            raise InvalidApiKey(
+                "The request's headers give two different API tokens.", fix="Send one."
+            )
+        text = given[0] if given else ""
+        if not text:
             raise InvalidApiKey(
                 "There is no API token in the Authorization header.",
                 fix="Send Authorization: Bearer fml_….",

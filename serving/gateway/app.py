@@ -100,9 +100,7 @@ class _Models:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         request = Request(scope, receive)
-        await self._gateway.access.grant_of(
-            request.headers.get("Authorization", ""), scope=Act.INFER
-        )
+        await self._gateway.access.grant_of(request.headers, scope=Act.INFER)
         name = request.path_params.get("name")
         if name is not None:
             body = _model(find_route(self._gateway, name))
@@ -142,9 +140,7 @@ class _Answers:
         """Handle one request; hang up on the node when the client hangs up on us."""
         request = Request(scope, receive)
         gateway = self._gateway
-        grant = await gateway.access.grant_of(
-            request.headers.get("Authorization", ""), scope=Act.INFER
-        )
+        grant = await gateway.access.grant_of(request.headers, scope=Act.INFER)
         unit = request.headers.get("X-Formulary-Unit", "")
         if len(unit) > _MAX_UNIT_CHARS:
             raise RequestRefused(

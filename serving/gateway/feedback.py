@@ -30,9 +30,7 @@ class FeedbackEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         request = Request(scope, receive)
-        grant = await self._gateway.access.grant_of(
-            request.headers.get("Authorization", ""), scope=Act.FEEDBACK
-        )
+        grant = await self._gateway.access.grant_of(request.headers, scope=Act.FEEDBACK)
         try:
             body = parse_body(await read_body(request, self._gateway.limits.body_bytes))
         except ClientDisconnect:

@@ -1,4 +1,4 @@
-"""How the OpenAPI document describes bearer tokens."""
+"""How the OpenAPI document describes API tokens."""
 
 from typing import Any
 
@@ -6,20 +6,25 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from config.accounts.api.idempotency import HEADER, MAX_LETTERS, WRITING
 
+_ISSUED = "An API token, issued by POST /api/v1/tokens or manage.py issue_token."
 
-class BearerScheme(OpenApiAuthenticationExtension):
-    """``Authorization: Bearer fml_…``."""
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    """``Authorization: Bearer fml_…``, or ``X-API-Key: fml_…``."""
 
     target_class = "config.accounts.authentication.TokenAuthentication"
-    name = "bearerToken"
+    name = ["bearerToken", "apiKey"]
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """The security scheme."""
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "An API token, issued by POST /api/v1/tokens or manage.py issue_token.",
-        }
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
+        """Either of the two is enough."""
+        return [{name: []} for name in self.name]
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
+        """The two schemes."""
+        return [
+            {"type": "http", "scheme": "bearer", "description": _ISSUED},
+            {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": _ISSUED},
+        ]
 
 
 def add_idempotency_key(result: Any, **_: Any) -> Any:
