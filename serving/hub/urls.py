@@ -1,5 +1,31 @@
 """Paths of the Hub endpoint, at the root."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from .info_views import (
+    CommitList,
+    ModelDetail,
+    ModelList,
+    ModelRevision,
+    PathsInfo,
+    RefList,
+    Subtree,
+    Tree,
+    WhoAmI,
+)
+from .resolve_views import Resolve
+
+_MODEL = "api/models/<str:namespace>/<str:repo>"
+
+urlpatterns: list[URLPattern] = [
+    path("api/whoami-v2", WhoAmI.as_view()),
+    path("api/models", ModelList.as_view()),
+    path(_MODEL, ModelDetail.as_view()),
+    path(f"{_MODEL}/revision/<str:revision>", ModelRevision.as_view()),
+    path(f"{_MODEL}/tree/<str:revision>", Tree.as_view()),
+    path(f"{_MODEL}/tree/<str:revision>/<path:folder>", Subtree.as_view()),
+    path(f"{_MODEL}/refs", RefList.as_view()),
+    path(f"{_MODEL}/commits/<str:revision>", CommitList.as_view()),
+    path(f"{_MODEL}/paths-info/<str:revision>", PathsInfo.as_view()),
+    path("<str:namespace>/<str:repo>/resolve/<str:revision>/<path:path>", Resolve.as_view()),
+]
