@@ -9,6 +9,7 @@ from pathlib import Path
 import environ
 
 from config.console.unfold import UNFOLD  # noqa: F401 - a setting
+from config.core import store_settings
 from config.core.egress_rules import Rules
 from deliveries.domain.composing import NullOrdinal
 from deliveries.domain.token_format import TokenFormat
@@ -242,32 +243,32 @@ WHITENOISE_USE_FINDERS = True
 warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 WHITENOISE_AUTOREFRESH = False
 
-STORAGE_TYPE = env.str("STORAGE_TYPE", default="filesystem")
-if STORAGE_TYPE == "s3":
-    _blobs = {
-        "BACKEND": "storages.backends.s3.S3Storage",
-        "OPTIONS": {
-            "bucket_name": env.str("S3_BUCKET"),
-            "endpoint_url": env.str("S3_ENDPOINT_URL", default=None),
-            "signature_version": "s3v4",
-            "addressing_style": "path",
-            "file_overwrite": True,
-            # 0, the library's default, would hold every file that is read in memory.
-            "max_memory_size": 4 * 1024**2,
-        },
-    }
-elif STORAGE_TYPE == "filesystem":
+STORE = store_settings.read(env)
+STORAGE_TYPE = "s3" if STORE.is_s3 else "filesystem"
+if STORE.is_s3:
+    _blobs = STORE.as_django()
+else:
     _blobs = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": FORMULARY_HOME / "blobs", "file_permissions_mode": 0o440},
     }
-else:
-    raise environ.ImproperlyConfigured(f"STORAGE_TYPE is {STORAGE_TYPE!r}: filesystem or s3")
 STORAGES = {
     "default": _blobs,
     "blobs": _blobs,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+# Bytes that nothing needs are erased when they have been so for as many days.
+GARBAGE_GRACE_DAYS = env.float("GARBAGE_GRACE_DAYS", default=7.0)
+if GARBAGE_GRACE_DAYS < 1:
+    raise environ.ImproperlyConfigured(
+        "GARBAGE_GRACE_DAYS is below 1: an upload in chunks may take a day"
+    )
+# An artifact that another one has replaced is dropped after as many days.
+ARTIFACT_RETENTION_DAYS = env.int("ARTIFACT_RETENTION_DAYS", default=365)
+if ARTIFACT_RETENTION_DAYS < 0:
+    raise environ.ImproperlyConfigured("ARTIFACT_RETENTION_DAYS must not be negative")
+# What the Lambda function (registry/lambda_function.py) uses for events without credentials.
+LAMBDA_TOKEN = env.str("LAMBDA_TOKEN", default="")
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=4 * 1024**3)
 # Of one account: unfinished uploads, and bytes that arrived in chunks and no version uses yet.
 UPLOAD_OPEN_MAX = env.int("UPLOAD_OPEN_MAX", default=50)
@@ -330,8 +331,8 @@ if METADATA_STORAGE != "s3":
     raise environ.ImproperlyConfigured(f"METADATA_STORAGE is {METADATA_STORAGE!r}: s3 alone")
 METADATA_BUCKET = env.str("METADATA_BUCKET", default="lora-metadata")
 METADATA_PREFIX = env.str("METADATA_PREFIX", default="metadata")
-METADATA_S3_ENDPOINT = env.str("S3_ENDPOINT_URL", default="") or env.str("S3_ENDPOINT", default="")
-METADATA_S3_REGION = env.str("S3_REGION", default="us-east-1")
+METADATA_S3_ENDPOINT = STORE.endpoint_url
+METADATA_S3_REGION = STORE.region
 # How long the signed address of a preview holds; a week is the most that S3 allows.
 METADATA_PREVIEW_SECONDS = env.int("METADATA_PREVIEW_SECONDS", default=7 * 24 * 3600)
 if not 1 <= METADATA_PREVIEW_SECONDS <= 7 * 24 * 3600:

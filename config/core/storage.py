@@ -5,7 +5,7 @@ import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +66,13 @@ def pieces_of(stream: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def put(pieces: Iterable[bytes]) -> StoredBytes:
+def put(
+    pieces: Iterable[bytes], *, claim: Callable[[str], object] = lambda sha256: None
+) -> StoredBytes:
     """Store the bytes that ``pieces`` yields under their SHA-256; identical bytes are kept once.
+
+    ``claim`` is called with the digest before anybody looks whether the store has the bytes: what
+    it does then keeps them from being erased at this moment.
 
     On a file system they are written beside, synced and renamed; elsewhere (S3) they are written
     to a local file first and sent under their final key, where they appear when the last byte has
@@ -79,8 +84,8 @@ def put(pieces: Iterable[bytes]) -> StoredBytes:
     storage = blob_storage()
     with full_disk_named():
         if isinstance(storage, FileSystemStorage):
-            return _put_file(storage, pieces)
-        return _put_object(storage, pieces)
+            return _put_file(storage, pieces, claim)
+        return _put_object(storage, pieces, claim)
 
 
 def put_whole(path: Path, *, sha256: str, size_bytes: int) -> StoredBytes:
@@ -106,7 +111,7 @@ def put_whole(path: Path, *, sha256: str, size_bytes: int) -> StoredBytes:
         finally:
             beside.unlink(missing_ok=True)
         with path.open("rb") as stream:
-            return _put_file(storage, pieces_of(stream))
+            return _put_file(storage, pieces_of(stream), lambda sha256: None)
 
 
 def has(key: str, *, size_bytes: int) -> bool:
@@ -124,6 +129,11 @@ def open_key(key: str) -> "File[bytes]":
         FileNotFoundError: there are none under this key.
     """
     return blob_storage().open(key, "rb")
+
+
+def delete(key: str) -> None:
+    """Erase the bytes under this key; nothing happens where there are none."""
+    blob_storage().delete(key)
 
 
 def sweep_incoming(*, older_than_seconds: float, now_seconds: float) -> int:
@@ -156,13 +166,16 @@ def _copy(pieces: Iterable[bytes], target: IO[bytes]) -> tuple[str, int]:
     return digest.hexdigest(), size_bytes
 
 
-def _put_file(storage: FileSystemStorage, pieces: Iterable[bytes]) -> StoredBytes:
+def _put_file(
+    storage: FileSystemStorage, pieces: Iterable[bytes], claim: Callable[[str], object]
+) -> StoredBytes:
     beside = _incoming(storage) / uuid.uuid4().hex
     try:
         with beside.open("xb") as stream:
             sha256, size_bytes = _copy(pieces, stream)
             stream.flush()
             os.fsync(stream.fileno())
+        claim(sha256)
         return _settle(storage, beside, sha256, size_bytes)
     finally:
         beside.unlink(missing_ok=True)
@@ -192,10 +205,13 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _put_object(storage: Any, pieces: Iterable[bytes]) -> StoredBytes:
+def _put_object(
+    storage: Any, pieces: Iterable[bytes], claim: Callable[[str], object]
+) -> StoredBytes:
     with tempfile.TemporaryFile() as local:
         sha256, size_bytes = _copy(pieces, local)
         local.seek(0)
+        claim(sha256)
         return _put_named(storage, local, sha256, size_bytes)
 
 

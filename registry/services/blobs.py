@@ -21,11 +21,21 @@ def store_pieces(pieces: Iterable[bytes]) -> Blob:
 
     The bytes come first and the row second: a row never names bytes that are not there.
     """
-    stored = storage.put(pieces)
+    stored = storage.put(pieces, claim=claim)
     blob, _ = Blob.objects.get_or_create(
         sha256=stored.sha256, defaults={"size_bytes": stored.size_bytes}
     )
     return blob
+
+
+def claim(*sha256s: str) -> None:
+    """Say that these bytes are about to be used, before looking whether the store has them.
+
+    Garbage collection locks the row of bytes that it erases. This waits for it, and then the bytes
+    are seen to be gone; or it comes first, and they are no garbage any more.
+    """
+    marked = Blob.objects.filter(sha256__in=sha256s, unreferenced_since__isnull=False)
+    marked.update(unreferenced_since=None)
 
 
 def open(blob: Blob) -> "File[bytes]":

@@ -22,6 +22,7 @@ def resolve(
     Raises:
         PackageInvalid: a path is unsafe or there twice, or nothing is stored under a digest.
     """
+    blobs.claim(*{sha256 for _, sha256 in files})
     known = Blob.objects.in_bulk({sha256 for _, sha256 in files}, field_name="sha256")
     members = guarded(
         [

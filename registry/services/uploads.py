@@ -23,7 +23,7 @@ from registry.errors import (
     UploadTooLarge,
 )
 from registry.models import Blob, Upload
-from registry.services import partial_files
+from registry.services import blobs, partial_files
 from registry.services.partial_files import PartialFile
 
 
@@ -188,6 +188,7 @@ def _complete(row: Upload, file: PartialFile) -> None:
             f"The file has the digest {sha256}, {row.sha256} was declared; nothing is kept.",
             fix="Begin a new upload, and don't write to the file meanwhile.",
         )
+    blobs.claim(sha256)
     stored = storage.put_whole(file.path, sha256=sha256, size_bytes=row.size_bytes)
     failpoint("upload.whole_linked")
     row.blob, _ = Blob.objects.get_or_create(

@@ -1,0 +1,108 @@
+"""What an S3 store can do beyond keeping bytes: signed addresses, copies under other keys."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+
+from config.core import clock
+from config.core.errors import Conflict
+from config.core.storage import blob_storage
+
+# What reading and writing may raise where a disk or a store fails.
+STORE_FAILURES = (OSError, Boto3Error, BotoCoreError, ClientError)
+
+
+class NotSignable(Conflict):
+    """The blobs lie where no signed address leads to."""
+
+    code = "store-not-signable"
+    title = "This store gives no signed addresses"
+
+
+def is_s3() -> bool:
+    """Whether blobs lie in a bucket."""
+    return hasattr(blob_storage(), "bucket_name")
+
+
+def expiry(seconds: int) -> datetime:
+    """When an address that is signed now for so long ends."""
+    return clock.now() + timedelta(seconds=seconds)
+
+
+def download_url(key: str, *, file_name: str, content_type: str, expires_seconds: int) -> str:
+    """A signed address that anybody may GET the object at, until it expires.
+
+    Raises:
+        NotSignable: the store is no S3 store.
+    """
+    quoted = "".join(
+        c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in file_name
+    )
+    return _signed(
+        "get_object",
+        expires_seconds,
+        Key=key,
+        ResponseContentType=content_type,
+        ResponseContentDisposition=f'attachment; filename="{quoted}"',
+    )
+
+
+def upload_url(key: str, *, size_bytes: int, expires_seconds: int) -> str:
+    """A signed address that takes one object of exactly ``size_bytes`` by PUT, until it expires.
+
+    Raises:
+        NotSignable: the store is no S3 store.
+    """
+    return _signed("put_object", expires_seconds, Key=key, ContentLength=size_bytes)
+
+
+def copy(source: str, target: str, *, content_type: str) -> None:
+    """Give the object ``source`` a second key inside its bucket; no byte passes through here.
+
+    Raises:
+        STORE_FAILURES: the store refuses or does not answer.
+    """
+    storage = _s3()
+    storage.connection.meta.client.copy(
+        {"Bucket": storage.bucket_name, "Key": source},
+        storage.bucket_name,
+        target,
+        ExtraArgs={"ContentType": content_type, "MetadataDirective": "REPLACE"},
+    )
+
+
+def _signed(operation: str, expires_seconds: int, **parameters: Any) -> str:
+    storage = _s3()
+    url: str = _signer(storage).generate_presigned_url(
+        operation, Params={"Bucket": storage.bucket_name, **parameters}, ExpiresIn=expires_seconds
+    )
+    return url
+
+
+def _signer(storage: Any) -> Any:
+    """Signing needs no connection: an address under which clients alone reach the store will do."""
+    public = settings.STORE.public_endpoint_url
+    if not public:
+        return storage.connection.meta.client
+    return boto3.client(
+        "s3",
+        aws_access_key_id=storage.access_key,
+        aws_secret_access_key=storage.secret_key,
+        aws_session_token=storage.security_token,
+        region_name=storage.region_name,
+        endpoint_url=public,
+        config=storage.client_config,
+    )
+
+
+def _s3() -> Any:
+    if not is_s3():
+        raise NotSignable(
+            "The blobs lie on a file system, and signed addresses need an S3 store.",
+            fix="Send the bytes through the API, or set STORAGE_TYPE=s3.",
+        )
+    return blob_storage()
