@@ -155,3 +155,39 @@ class RollbackInvalid(Invalid):
 
     code = "rollback-invalid"
     title = "The deployment can't go back to this version"
+
+
+class RegistrationInvalid(Invalid):
+    """The name can't be that of a registration."""
+
+    code = "registration-invalid"
+    title = "The adapter can't be registered like this"
+
+
+class RegistrationNotFound(NotFound):
+    """No adapter of this name is registered."""
+
+    code = "registration-not-found"
+    title = "The adapter is not registered"
+
+
+class RegistrationTaken(Conflict):
+    """The name stands for something else."""
+
+    code = "registration-taken"
+    title = "The name is taken"
+
+
+class RankTooLarge(DomainError):
+    """No node takes an adapter of this rank."""
+
+    code = "rank-too-large"
+    title = "The adapter's rank is too large"
+    kind = ErrorKind.UNPROCESSABLE
+
+
+class SourceInvalid(Invalid):
+    """The source names no version of this registry, or more than one."""
+
+    code = "source-invalid"
+    title = "The source names no single version"

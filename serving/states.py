@@ -129,6 +129,13 @@ class StepKind(StrEnum):
     UNLOAD = "unload"
 
 
+class Opening(StrEnum):
+    """How a public name came to be: by people of the house, or by a program that loads adapters."""
+
+    DEPLOYMENT = "deployment"
+    REGISTRATION = "registration"
+
+
 class Arm(StrEnum):
     """The side of a rollout that gave an answer."""
 

@@ -2,7 +2,7 @@
 
 from compliance.events import DigestStopped, EvaluationRequested, PermissionChanged
 from config.core.events import subscribe
-from serving.events import ReplicaMoved
+from serving.events import ReplicaMoved, RolloutMoved
 
 
 def connect() -> None:
@@ -11,6 +11,7 @@ def connect() -> None:
     subscribe(PermissionChanged, _reconcile)
     subscribe(DigestStopped, _look_at_rollouts)
     subscribe(ReplicaMoved, _go_on_with)
+    subscribe(RolloutMoved, _end_what_failed)
 
 
 def _run_or_load(event: EvaluationRequested) -> None:
@@ -35,3 +36,9 @@ def _go_on_with(event: ReplicaMoved) -> None:
     from serving.services import nudges
 
     nudges.follow_replica(event.replica_id)
+
+
+def _end_what_failed(event: RolloutMoved) -> None:
+    from serving.services import registrations
+
+    registrations.follow(rollout_id=event.rollout_id)

@@ -7,6 +7,7 @@ from django.db import models
 from config.core import clock
 from config.core.models import PublicModel
 from registry.models import Adapter, BaseModel, Version
+from serving.states import Opening
 
 PUBLIC_NAME = RegexValidator(
     r"^[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?$", "lower-case letters, digits, dot, hyphen, underscore"
@@ -35,6 +36,9 @@ class Deployment(PublicModel):
     )
     stable_since = models.DateTimeField(null=True)
     is_enabled = models.BooleanField(default=True)
+    opened_as = models.CharField(
+        max_length=20, choices=[(o, o) for o in Opening], default=Opening.DEPLOYMENT
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
     )

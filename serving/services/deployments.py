@@ -16,6 +16,7 @@ from serving.domain.policy import DeploymentPolicy
 from serving.errors import DeploymentExists, DeploymentInvalid
 from serving.models import Deployment
 from serving.services import rights
+from serving.states import Opening
 
 PUBLIC_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?")
 MAX_PATTERN_CHARS = 1000
@@ -31,6 +32,7 @@ def create(
     title: str = "",
     output_contract: Mapping[str, Any] | None = None,
     policy: Mapping[str, Any] | None = None,
+    opened_as: Opening = Opening.DEPLOYMENT,
 ) -> Deployment:
     """Open a public name for an adapter, or (``adapter`` None) for the base itself.
 
@@ -65,6 +67,7 @@ def create(
                 base_model=base_model,
                 output_contract=contract,
                 policy=checked.as_json(),
+                opened_as=opened_as,
                 created_by=user,
             )
             audit.record(
@@ -78,6 +81,7 @@ def create(
                     "base_model": [None, base_model.slug],
                     "output_contract": [None, _plain(contract)],
                     "policy": [None, _plain(deployment.policy)],
+                    "opened_as": [None, str(opened_as)],
                 },
             )
             epochs.bump_routing()

@@ -17,7 +17,7 @@ from serving.selectors.wanted import nodes_for
 from serving.services import analysing, comparing, nudges
 from serving.services.rollout_records import TROUBLE_SINCE, move_rollout
 from serving.services.step_results import Result, done, pause, roll_back, wait
-from serving.states import PauseKind, ReplicaState, RolloutState, StepKind, Trigger
+from serving.states import Opening, PauseKind, ReplicaState, RolloutState, StepKind, Trigger
 
 __all__ = ["Result", "run", "undo"]
 
@@ -159,7 +159,7 @@ def _promote(rollout: Rollout, step: RolloutStep) -> Result:
     ).update(stable_revision=revision, stable_since=now)
     if not changed:
         return roll_back(Trigger.SYSTEM_ERROR, "Another version became stable meanwhile.")
-    if version is not None:
+    if version is not None and deployment.opened_as == Opening.DEPLOYMENT:
         aliases.move(
             adapter=version.adapter,
             name="live",
