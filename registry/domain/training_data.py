@@ -16,7 +16,7 @@ from config.core.errors import DomainError, ErrorKind
 from config.core.texts import unstorable
 
 KINDS = ("txt", "json", "jsonl", "csv")
-LARGE_BYTES = 100 * 1000**2
+LARGE_BYTES = 100 << 20
 # A JSON document is read whole; ten times its size in memory is what Python makes of it.
 JSON_MOST_BYTES = 32 << 20
 LINE_MOST_CHARS = 1 << 20
