@@ -1,0 +1,99 @@
+"""A request as the toolkit sees it, whatever framework it came through."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+
+class Headers(dict[str, str]):
+    """Headers by name, whatever its case."""
+
+    def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        pairs = items.items() if isinstance(items, Mapping) else items
+        super().__init__((name.lower(), value) for name, value in pairs)
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __setitem__(self, name: str, value: str) -> None:
+        super().__setitem__(name.lower(), value)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of ``name``, or ``default``."""
+        return super().get(name.lower(), default)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is out of range")
+    return value
+
+
+def parse_json(raw: bytes) -> Any:
+    """The JSON value in ``raw``; numbers are finite.
+
+    Raises:
+        ValueError: it is no JSON; the message holds positions and nothing of the text.
+    """
+    try:
+        return json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+    except UnicodeDecodeError:
+        raise ValueError("the bytes are no UTF-8 text") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+class Request:
+    """Body, headers, query and path of one request.
+
+    ``native`` is the framework's own request; what this class lacks (``user``, ``method``, …) is
+    looked up there. ``query_params`` holds the last value of each key, ``path_params`` what the
+    router took from the path.
+    """
+
+    def __init__(
+        self,
+        *,
+        body: bytes = b"",
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        query_params: Mapping[str, str] | None = None,
+        path_params: Mapping[str, str] | None = None,
+        native: Any = None,
+    ) -> None:
+        self.body = body
+        self.headers = Headers(headers)
+        self.query_params = dict(query_params or {})
+        self.path_params = dict(path_params or {})
+        self.native = native
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "native" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.native, name)
+
+    @property
+    def data(self) -> Any:
+        """The parsed body.
+
+        Raises:
+            ValueError: it is no JSON.
+        """
+        return parse_json(self.body)
+
+    async def json(self) -> Any:
+        """The parsed body, for code that awaits it."""
+        return self.data
+
+    def replace_body(self, value: Any) -> None:
+        """Put ``value`` in as the JSON body; the length in the headers follows."""
+        self.body = json.dumps(value).encode()
+        self.headers["Content-Length"] = str(len(self.body))

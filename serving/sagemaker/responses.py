@@ -1,0 +1,75 @@
+"""An answer as the toolkit sees it, whatever an engine or a framework made it of."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from serving.sagemaker.requests import Headers, parse_json
+
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
+
+
+class Response:
+    """Status, headers and body; a mapping or list as ``content`` becomes JSON.
+
+    ``native`` is the framework's own answer that this one was read from. A bridge sends it out
+    instead, so that what nobody changed stays byte for byte what the engine said.
+    """
+
+    def __init__(
+        self,
+        content: Any = b"",
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        *,
+        native: Any = None,
+    ) -> None:
+        self.status_code = status_code
+        self.headers = Headers(headers or {})
+        self.native = native
+        if isinstance(content, bytes | bytearray | memoryview):
+            self.body, kind = bytes(content), None
+        elif isinstance(content, str):
+            self.body, kind = content.encode(), TEXT
+        else:
+            self.body, kind = json.dumps(content, allow_nan=False).encode(), JSON
+        if media_type or (kind and "Content-Type" not in self.headers):
+            self.headers["Content-Type"] = media_type or str(kind)
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that are none are shown as such."""
+        return self.body.decode(errors="replace")
+
+    @property
+    def data(self) -> Any:
+        """The body as a value: of its JSON, else its text; ``{}`` where it is empty."""
+        if not self.body:
+            return {}
+        try:
+            return parse_json(self.body)
+        except ValueError:
+            return self.text
+
+
+def as_response(result: Any) -> Response:
+    """What a handler returned, as an answer; values without a status are a 200."""
+    if isinstance(result, Response):
+        return result
+    if not hasattr(result, "status_code"):
+        return Response(b"" if result is None else result)
+    headers = dict(getattr(result, "headers", {}).items())
+    if getattr(result, "is_rendered", True) is False:
+        # REST framework and templates are rendered by the framework; only data can be had before.
+        if not hasattr(result, "data"):
+            return Response(b"", result.status_code, headers, native=result)
+        text = json.dumps(result.data, default=str)
+        return Response(text, result.status_code, headers, JSON)
+    # A stream has neither: its bytes are not ours to read.
+    body = getattr(result, "content", None)
+    if body is None:
+        body = getattr(result, "body", None)
+    whole = bytes(body) if isinstance(body, bytes | memoryview) else b""
+    return Response(whole, result.status_code, headers, native=result)
