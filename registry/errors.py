@@ -232,3 +232,32 @@ class DownloadLinkInvalid(DomainError):
     code = "download-link-invalid"
     title = "This address leads to nothing any more"
     kind = ErrorKind.FORBIDDEN
+
+
+class TrainingRunNotFound(NotFound):
+    """There is no training run of this id."""
+
+    code = "training-run-not-found"
+    title = "There is no such training run"
+
+
+class TrainingDataMissing(DomainError):
+    """No file is flagged for training, or a flagged one may not be used."""
+
+    code = "training-data-missing"
+    title = "There is nothing to train with"
+    kind = ErrorKind.UNPROCESSABLE
+
+
+class TrainingInProgress(Conflict):
+    """Another training of the same adapter has not ended yet."""
+
+    code = "training-in-progress"
+    title = "The adapter is being trained"
+
+
+class TrainingAttemptOver(Conflict):
+    """Another worker has the run, or nobody wants it any more."""
+
+    code = "training-attempt-over"
+    title = "This attempt has lost its training run"

@@ -1,8 +1,9 @@
 """The registry's sweeps."""
 
-from celery import shared_task
+from celery import Task, shared_task
+from django.db import OperationalError
 
-from registry.services import blobs, uploads
+from registry.services import blobs, training_work, uploads
 
 
 @shared_task
@@ -15,3 +16,15 @@ def sweep_incoming() -> int:
 def sweep_uploads() -> int:
     """End uploads in chunks that nobody went on with for a day."""
     return uploads.sweep()
+
+
+@shared_task(name="registry.tasks.train", bind=True, autoretry_for=(OperationalError,))
+def train(self: Task, run_id: int) -> None:
+    """Train a run to its end; a second delivery finds it taken."""
+    training_work.execute(run_id=run_id, worker=str(self.request.hostname or "unknown"))
+
+
+@shared_task(name="registry.tasks.sweep_trainings", expires=5)
+def sweep_trainings() -> None:
+    """Nudge runs that wait or were left, and clear up after those that are over."""
+    training_work.sweep()

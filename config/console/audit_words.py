@@ -91,6 +91,10 @@ ACTS: Mapping[str, str] = Texts(
         "stop.repeated": _("stopped again what was stopped"),
         "token.issued": _("issued a token"),
         "token.revoked": _("revoked a token"),
+        "training.begun": _("began to train an adapter"),
+        "training.cancelling": _("is cancelling a training"),
+        "training.finished": _("ended a training"),
+        "training.queued": _("asked for a training"),
         "training_file.deleted": _("deleted a training file"),
         "training_file.flagged": _("chose whether a file is trained with"),
         "training_file.read": _("read a training file"),
@@ -109,6 +113,7 @@ PAGES: Mapping[str, str] = {
     "deployment": "admin:deployment",
     "evaluation_run": "admin:evaluation",
     "rollout": "admin:rollout",
+    "training_run": "admin:training-run",
     "version": "admin:version",
 }
 

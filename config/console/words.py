@@ -136,6 +136,17 @@ ANALYSIS: Mapping[str, Word] = Words(
     }
 )
 
+TRAINING: Mapping[str, Word] = Words(
+    {
+        "queued": Word(_("waiting"), "schedule", "info"),
+        "running": Word(_("training"), "progress_activity", "info"),
+        "cancelling": Word(_("cancelling"), "cancel", "warn"),
+        "cancelled": Word(_("cancelled"), "cancel", "warn"),
+        "failed": Word(_("failed"), "error", "bad"),
+        "completed": Word(_("trained"), "check_circle", "good"),
+    }
+)
+
 HEALTH: Mapping[str, Word] = Words(
     {
         "healthy": Word(_("in order"), "check_circle", "good"),
@@ -154,6 +165,7 @@ KINDS: Mapping[str, Mapping[str, Word]] = {
     "replica": REPLICA,
     "analysis": ANALYSIS,
     "health": HEALTH,
+    "training": TRAINING,
 }
 
 MEANING: Mapping[str, str] = Texts(

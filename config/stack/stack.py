@@ -224,6 +224,10 @@ class Stack:
         supervisor.add(Child("control", [python, "manage.py", "run_control"]))
         supervisor.add(Child("rollouts", self._celery("rollouts", "control", 1)))
         supervisor.add(Child("worker", self._celery("worker", "checks,evaluations", 2)))
+        if self._engine == "torch":
+            # Each training in a process of its own, whose memory goes with it.
+            trainer = [*self._celery("trainer", "training", 1), "--max-tasks-per-child", "1"]
+            supervisor.add(Child("trainer", trainer))
         supervisor.add(
             Child("beat", [
                 python, "-m", "celery", "-A", "config.celery", "beat", "--loglevel", "WARNING",
