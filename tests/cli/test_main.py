@@ -123,6 +123,8 @@ def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A terminal's programs take its Ctrl-C; those of a job in the background are told not to.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     servers.until(lambda: _has_open(process.pid, folder / "large.bin"))
     process.send_signal(signal.SIGINT)
