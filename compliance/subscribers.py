@@ -6,7 +6,12 @@ from typing import Any
 from compliance.events import EvaluationRecorded
 from compliance.models import CheckRun, EvaluationRun
 from config.core.events import Event, subscribe
-from registry.events import LabelChanged, VersionSubmitted
+from registry.events import (
+    LabelChanged,
+    TrainingFileScanned,
+    TrainingFileStored,
+    VersionSubmitted,
+)
 from registry.models import Version
 
 AUDITED_ROOMS = ("config.accounts.", "registry.", "compliance.")
@@ -50,6 +55,18 @@ def _open_evidence(event: EvaluationRecorded) -> None:
     _open(run.version, CheckRun.Kind.EVIDENCE)
 
 
+def _scan(event: TrainingFileStored) -> None:
+    from compliance import tasks
+
+    tasks.nudge_on_commit(tasks.scan_training_file, event.file_id)
+
+
+def _train_scanned(event: TrainingFileScanned) -> None:
+    from registry.services import training_nudges
+
+    training_nudges.train_waiting_for(event.file_id)
+
+
 def _open(version: Version, *kinds: str) -> None:
     from compliance import tasks
     from compliance.services import check_runs
@@ -63,4 +80,6 @@ REACTIONS: Mapping[type[Event], Callable[[Any], None]] = {
     VersionSubmitted: _open_checks,
     LabelChanged: _void_and_recheck,
     EvaluationRecorded: _open_evidence,
+    TrainingFileStored: _scan,
+    TrainingFileScanned: _train_scanned,
 }

@@ -8,7 +8,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from compliance.selectors.checks import waiting_runs
-from compliance.services import check_runs, rechecks
+from compliance.services import check_runs, rechecks, training_scans
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +25,19 @@ def sweep_check_runs() -> None:
     check_runs.requeue_stale()
     for run_id in waiting_runs():
         nudge(execute_check_run, run_id)
+
+
+@shared_task(name="compliance.tasks.scan_training_file")
+def scan_training_file(file_id: int) -> None:
+    """Scan a text to train with; a second delivery finds it scanned."""
+    training_scans.scan(file_id=file_id)
+
+
+@shared_task(name="compliance.tasks.sweep_training_files", expires=5)
+def sweep_training_files() -> None:
+    """Scan what waits for longer than a message takes."""
+    for file_id in training_scans.overdue():
+        nudge(scan_training_file, file_id)
 
 
 @shared_task(name="compliance.tasks.recheck_approved")

@@ -75,6 +75,11 @@ SWEEP_SECONDS = settings.SWEEP_SECONDS
 app.conf.beat_schedule = {
     "purge-queues": {"task": "serving.tasks.purge_queues", "schedule": 60.0},
     "sweep-check-runs": {"task": "compliance.tasks.sweep_check_runs", "schedule": SWEEP_SECONDS},
+    "sweep-trainings": {"task": "registry.tasks.sweep_trainings", "schedule": SWEEP_SECONDS},
+    "sweep-training-files": {
+        "task": "compliance.tasks.sweep_training_files",
+        "schedule": SWEEP_SECONDS,
+    },
     "sweep-evaluations": {"task": "serving.tasks.sweep_evaluations", "schedule": SWEEP_SECONDS},
     "sweep-rollouts": {"task": "serving.tasks.sweep_rollouts", "schedule": 1.0},
     "reconcile-nodes": {"task": "serving.tasks.reconcile_nodes", "schedule": 2.0},

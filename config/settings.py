@@ -290,6 +290,12 @@ if WORK_TAKE_OVER_SECONDS < 3:
     )
 # How often beat looks for checks and evaluations that nobody works on.
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", default=5.0)
+# Checkpoints of trainings; workers on several machines need one file system for it.
+TRAINING_FOLDER = Path(env.str("TRAINING_FOLDER", default="") or FORMULARY_HOME / "training")
+# A training is written down so often, besides after every ``save_steps`` steps.
+TRAINING_CHECKPOINT_SECONDS = env.float("TRAINING_CHECKPOINT_SECONDS", default=30.0)
+# How long a request to train waits for the end when the caller does not say; 0: not at all.
+TRAIN_SYNC_WAIT = env.float("TRAIN_SYNC_WAIT", default=0.0)
 LEASE_TTL_SECONDS = env.int("LEASE_TTL_SECONDS", default=60)
 LEASE_RENEW_SECONDS = env.int("LEASE_RENEW_SECONDS", default=20)
 # The tree head of the audit trail is signed so often while the trail grows.
@@ -396,6 +402,7 @@ CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_TASK_ROUTES = {
     "compliance.tasks.*": {"queue": "checks"},
     "serving.tasks.run_evaluation": {"queue": "evaluations"},
+    "registry.tasks.train": {"queue": "training"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
