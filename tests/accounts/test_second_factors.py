@@ -72,7 +72,7 @@ def test_of_two_who_use_one_code_at_one_moment_one_passes() -> None:
         pytest.skip("updates rows as PostgreSQL does")
     user = accounts.engineer()
     code = second_factors.totp_code(accounts.totp_secret(user))
-    start = threading.Barrier(4)
+    start = threading.Barrier(4, timeout=60)
     results: list[bool] = []
 
     def work() -> None:

@@ -1,6 +1,7 @@
 """The same act by many callers at one moment."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ T = TypeVar("T")
 
 def at_once(act: Callable[[int], T], *, count: int = MANY) -> list[T]:
     """What ``act(0)`` … ``act(count - 1)`` return, begun together; an error in one is raised."""
-    barrier = threading.Barrier(count)
+    barrier = threading.Barrier(count, timeout=60)
     results: list[T] = []
     errors: list[BaseException] = []
 
@@ -26,11 +27,12 @@ def at_once(act: Callable[[int], T], *, count: int = MANY) -> list[T]:
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(count)]
+    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(count)]
     for thread in threads:
         thread.start()
+    deadline = time.monotonic() + 120
     for thread in threads:
-        thread.join(timeout=120)
+        thread.join(timeout=max(0, deadline - time.monotonic()))
     if errors:
         raise errors[0]
     assert len(results) == count
@@ -42,10 +44,11 @@ def answered(
 ) -> Any:
     """The answer to a request with a key, asked again while the first one is at work."""
     headers = {"idempotency-key": key}
-    pause = threading.Event()
+    pause, deadline = threading.Event(), time.monotonic() + 90
     while True:
         send = getattr(client, method)
         answer = send(path, body, content_type="application/json", headers=headers)
         if answer.status_code != 409 or answer.json()["code"] != "idempotency-key-in-use":
             return answer
+        assert time.monotonic() < deadline, "the key stays in use"
         pause.wait(float(answer["Retry-After"]) / 10)

@@ -95,7 +95,7 @@ def test_32_requests_at_once_over_4_adapters_and_the_base(
 
     client = formulary.client()
     until(lambda: {model.id for model in client.models.list()} == set(models))
-    start = threading.Barrier(AT_ONCE)
+    start = threading.Barrier(AT_ONCE, timeout=60)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures = [
             pool.submit(ask, client, models[number % 5], number, start)

@@ -68,7 +68,7 @@ def test_what_has_no_known_beginning_must_last() -> None:
 
 
 def test_two_watches_at_once_open_one_alert() -> None:
-    ready = threading.Barrier(4)
+    ready = threading.Barrier(4, timeout=60)
 
     def look(_: int) -> None:
         try:

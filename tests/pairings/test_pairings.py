@@ -45,7 +45,7 @@ class Meeting:
 
     def at_a_barrier(self, first: Callable[[], object], second: Callable[[], object]) -> list[bool]:
         """Both begin at the same moment."""
-        barrier = threading.Barrier(2)
+        barrier = threading.Barrier(2, timeout=60)
 
         def meet(act: Callable[[], object]) -> bool:
             barrier.wait(10)

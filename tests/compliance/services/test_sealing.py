@@ -90,7 +90,7 @@ def test_a_transaction_that_commits_late_is_sealed_later(checkpoint_folder: Path
 def test_two_sealers_at_once_make_one_chain(checkpoint_folder: Path) -> None:
     for index in range(300):
         write(diff={"n": [None, index]})
-    start = threading.Barrier(3)
+    start = threading.Barrier(3, timeout=60)
 
     def seal() -> int:
         try:

@@ -253,7 +253,7 @@ def test_two_people_sign_at_the_same_moment() -> None:
     """Of two technical reviews one counts; the other is told that the next one is due."""
     request = c.requested()
     signers = [c.signer(Role.REVIEWER), c.signer(Role.REVIEWER)]
-    start, outcomes = threading.Barrier(2), []
+    start, outcomes = threading.Barrier(2, timeout=60), []
 
     def sign(signer: c.Signer) -> None:
         try:
@@ -281,7 +281,7 @@ def test_a_label_changed_while_somebody_signs_never_leaves_an_approval() -> None
     request = c.requested()
     c.signer(Role.REVIEWER).sign(request, TECHNICAL)
     approver, version = c.signer(Role.COMPLIANCE_OFFICER), request.version
-    start = threading.Barrier(2)
+    start = threading.Barrier(2, timeout=60)
 
     def sign() -> None:
         try:

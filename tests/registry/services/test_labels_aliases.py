@@ -104,7 +104,7 @@ def test_of_two_moves_from_one_place_one_wins_M10() -> None:
     adapter = make.adapter()
     first, *others = (make.version(of=adapter) for _ in range(4))
     _move("candidate", first, None)
-    start = threading.Barrier(len(others))
+    start = threading.Barrier(len(others), timeout=60)
     lost: list[AliasMovedMeanwhile] = []
 
     def work(to: Version) -> None:

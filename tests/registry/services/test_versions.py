@@ -123,7 +123,7 @@ def test_two_equal_uploads_at_one_moment_leave_one_version_and_no_gap_M10() -> N
         pytest.skip("locks rows as PostgreSQL does")
     adapter = make.adapter()
     packages = [make.package(seed=seed) for seed in (11, 11, 11, 12, 12, 13)]
-    start = threading.Barrier(len(packages))
+    start = threading.Barrier(len(packages), timeout=60)
     results: list[tuple[Version, bool]] = []
 
     def work(files: dict[str, bytes]) -> None:
@@ -149,7 +149,7 @@ def test_uploads_without_a_name_take_the_next_free_one_also_two_at_once() -> Non
     first, _ = _submit(adapter, make.package(seed=21), version_name="v2")
     aliases.move(adapter=adapter, name="v3", to=first, expected=None, actor=SYSTEM)
     packages = [make.package(seed=seed) for seed in (22, 23)]
-    start = threading.Barrier(len(packages))
+    start = threading.Barrier(len(packages), timeout=60)
 
     def work(files: dict[str, bytes]) -> None:
         try:

@@ -45,7 +45,7 @@ def test_of_chunks_that_come_together_each_byte_is_written_once(
     owner: User = accounts.engineer()
     data = unique(400_000)
     upload = uploads.begin(owner=owner, size_bytes=len(data), sha256=sha256(data))
-    start = threading.Barrier(8)
+    start = threading.Barrier(8, timeout=60)
     written: list[int] = []
     others: list[Exception] = []
 
@@ -81,7 +81,7 @@ def test_of_chunks_that_come_together_each_byte_is_written_once(
 def test_two_beginnings_at_once_do_not_both_pass_the_quota(folder: Path, settings: Any) -> None:
     settings.UPLOAD_OPEN_MAX = 1
     owner = accounts.engineer()
-    start = threading.Barrier(6)
+    start = threading.Barrier(6, timeout=60)
 
     def begin() -> None:
         start.wait()

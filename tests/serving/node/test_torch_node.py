@@ -54,7 +54,8 @@ def test_16_streams_over_20_swaps(start: Callable[..., Running], tmp_path: Path)
                     started, prompt = asyncio.Event(), PROMPT + " and more" * (swap % 4)
                     tasks.append(asyncio.create_task(stream(client, live, prompt, started)))
                     asked.append((live, prompt))
-                    await started.wait()
+                    async with asyncio.timeout(60):
+                        await started.wait()
                 following = packages[(swap + 1) % 3]
                 await put(following)
                 gone = await client.delete(f"/node/v1/replicas/{live.name}")

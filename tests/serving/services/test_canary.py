@@ -205,7 +205,7 @@ def test_an_answer_that_replaced_another_is_no_unit_of_its_own(
 
 
 def in_threads(count: int, act: Callable[[], object]) -> list[object]:
-    barrier = threading.Barrier(count)
+    barrier = threading.Barrier(count, timeout=60)
 
     def one() -> object:
         try:
