@@ -11,6 +11,7 @@ import environ
 from config.console.unfold import UNFOLD  # noqa: F401 - a setting
 from config.core import store_settings
 from config.core.egress_rules import Rules
+from deliveries.domain.commands import read_commands
 from deliveries.domain.composing import NullOrdinal
 from deliveries.domain.token_format import TokenFormat
 
@@ -296,6 +297,10 @@ TRAINING_FOLDER = Path(env.str("TRAINING_FOLDER", default="") or FORMULARY_HOME 
 TRAINING_CHECKPOINT_SECONDS = env.float("TRAINING_CHECKPOINT_SECONDS", default=30.0)
 # How long a request to train waits for the end when the caller does not say; 0: not at all.
 TRAIN_SYNC_WAIT = env.float("TRAIN_SYNC_WAIT", default=0.0)
+# So many trainings one account may begin within an hour.
+TRAINING_RUNS_PER_HOUR = env.int("TRAINING_RUNS_PER_HOUR", default=10)
+# The base model of avatars' adapters; without it the only one that is registered.
+AVATAR_BASE_MODEL = env.str("AVATAR_BASE_MODEL", default="")
 LEASE_TTL_SECONDS = env.int("LEASE_TTL_SECONDS", default=60)
 LEASE_RENEW_SECONDS = env.int("LEASE_RENEW_SECONDS", default=20)
 # The tree head of the audit trail is signed so often while the trail grows.
@@ -309,6 +314,18 @@ try:
     Rules.parse(EGRESS_ALLOW)
 except ValueError as _error:
     raise environ.ImproperlyConfigured(f"EGRESS_ALLOW: {_error}") from None
+# Name and argument list of what the cli channel may run.
+DELIVERY_COMMANDS = env.json("DELIVERY_COMMANDS", default={})
+try:
+    read_commands(DELIVERY_COMMANDS)
+except ValueError as _error:
+    raise environ.ImproperlyConfigured(f"DELIVERY_COMMANDS: {_error}") from None
+DELIVERY_S3_BUCKET = env.str("DELIVERY_S3_BUCKET", default="")
+DELIVERY_S3_PREFIX = env.str("DELIVERY_S3_PREFIX", default="deliveries")
+# Of one try, from resolving the name to the last byte of the answer.
+DELIVERY_TIMEOUT_SECONDS = env.float("DELIVERY_TIMEOUT_SECONDS", default=30.0)
+# The texts of a delivery are removed so long after its end.
+DELIVERY_TEXT_DAYS = env.int("DELIVERY_TEXT_DAYS", default=30)
 
 # The LoRA manager: files that entries may name, how prompts are composed, where metadata goes.
 LORA_FILE_ROOTS = [
@@ -347,6 +364,9 @@ CIVITAI_VALIDATE_URL = env.str("CIVITAI_VALIDATE_URL", default="")
 CIVITAI_API_KEY = env.str("CIVITAI_API_KEY", default="")
 if CIVITAI_VALIDATE_URL and not CIVITAI_API_KEY:
     raise environ.ImproperlyConfigured("CIVITAI_VALIDATE_URL is set and CIVITAI_API_KEY is not")
+
+# How long POST /adapters waits until what it registers is loaded; 0: it answers 202 at once.
+SAGEMAKER_REGISTER_WAIT_SECONDS = env.float("SAGEMAKER_REGISTER_WAIT_SECONDS", default=30.0)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -403,6 +423,7 @@ CELERY_TASK_ROUTES = {
     "compliance.tasks.*": {"queue": "checks"},
     "serving.tasks.run_evaluation": {"queue": "evaluations"},
     "registry.tasks.train": {"queue": "training"},
+    "deliveries.tasks.run_delivery": {"queue": "deliveries"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 

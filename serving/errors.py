@@ -191,3 +191,17 @@ class SourceInvalid(Invalid):
 
     code = "source-invalid"
     title = "The source names no single version"
+
+
+class EngineProfileInvalid(Invalid):
+    """A shape of an engine profile can't work."""
+
+    code = "engine-profile-invalid"
+    title = "The engine profile is not valid"
+
+
+class EngineProfileNotFound(NotFound):
+    """There is no such engine profile."""
+
+    code = "engine-profile-not-found"
+    title = "There is no such engine profile"

@@ -30,6 +30,7 @@ ACTS: Mapping[str, str] = Texts(
         "check_run.opened": _("asked for checks"),
         "check_run.taken_over": _("gave checks to another worker"),
         "deployment.created": _("opened a deployment"),
+        "engine_profile.saved": _("saved an engine profile"),
         "evaluation.failed": _("gave an evaluation up"),
         "evaluation.recorded": _("recorded an evaluation"),
         "evaluation.refused": _("was not allowed to evaluate"),

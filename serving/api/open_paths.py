@@ -78,11 +78,8 @@ VIEWS: Mapping[str, Callable[[HttpRequest], HttpResponse]] = {
     "/health": health,
     "/health/live": live,
     "/metrics": metrics,
-    # The same questions as the outward contracts ask them.
     "/ping": ping,
     "/sagemaker/ping": ping,
-    "/manager/health": health,
-    "/avatar/health": health,
 }
 FULL_HEALTH = "/api/v1/health"
 

@@ -3,6 +3,7 @@
 from .answers import Answer, Feedback
 from .deployments import Deployment, Revision
 from .downloads import Download
+from .engine_profiles import EngineProfileRow
 from .nodes import Node, ProbeRun, Replica
 from .observing import Alert, Heartbeat
 from .rollouts import AnalysisRun, Rollout, RolloutStep
@@ -13,6 +14,7 @@ __all__ = [
     "Answer",
     "Deployment",
     "Download",
+    "EngineProfileRow",
     "Feedback",
     "Heartbeat",
     "Node",
