@@ -40,6 +40,8 @@ def train(job: TrainingJob, watch: Watch) -> Trained:
             fix="Bring the registered base model back, or start another run.",
         )
     require_targets(job.parameters, facts)
+    # Its warnings would quote lengths of texts, its bars end in logs.
+    transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(job.base_folder, local_files_only=True)
     encoded = encode(tokenizer, job.examples, max_tokens=job.parameters.max_seq_length)
