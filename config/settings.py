@@ -324,6 +324,7 @@ DELIVERY_S3_BUCKET = env.str("DELIVERY_S3_BUCKET", default="")
 DELIVERY_S3_PREFIX = env.str("DELIVERY_S3_PREFIX", default="deliveries")
 # Of one try, from resolving the name to the last byte of the answer.
 DELIVERY_TIMEOUT_SECONDS = env.float("DELIVERY_TIMEOUT_SECONDS", default=30.0)
+DELIVERY_RATE_PER_MINUTE = env.int("DELIVERY_RATE_PER_MINUTE", default=600)
 # The texts of a delivery are removed so long after its end.
 DELIVERY_TEXT_DAYS = env.int("DELIVERY_TEXT_DAYS", default=30)
 

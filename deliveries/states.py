@@ -3,15 +3,15 @@
 from enum import StrEnum
 
 from config.core.states import Transitions
+from deliveries.domain.modes import Mode
 
-
-class Mode(StrEnum):
-    """How a prompt leaves the house."""
-
-    HTTP = "http"
-    CLI = "cli"
-    S3 = "s3"
-    WEBHOOK = "webhook"
+__all__ = [
+    "DELIVERY_MOVES",
+    "WAITING_STATES",
+    "AttemptState",
+    "DeliveryState",
+    "Mode",
+]
 
 
 class DeliveryState(StrEnum):

@@ -7,10 +7,11 @@ from config.core.events import Event
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutMoved(Event):
-    """A rollout changed its state, its step or its weight."""
+    """A rollout changed its state, its step or its weight; ``what``: the act of its audit event."""
 
     action = "rollout.moved"
     rollout_id: int
+    what: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

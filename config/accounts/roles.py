@@ -33,6 +33,7 @@ class Act(StrEnum):
     SIGN_REVIEW_PRIVACY = "sign:reviewed_privacy"
     SIGN_APPROVE = "sign:approved"
     DEPLOY = "deployments:write"
+    DELIVER = "deliveries:write"
     STOP = "stops:write"
     RESUME = "restores:write"
     NODES = "nodes:write"
@@ -59,12 +60,13 @@ _EVERYBODY = frozenset({Act.READ, Act.INFER, Act.FEEDBACK, Act.TOKENS})
 
 ACTS_OF: Mapping[Role, frozenset[Act]] = {
     Role.ML_ENGINEER: _EVERYBODY
-    | {Act.SUBMIT, Act.EVALUATE, Act.REQUEST_APPROVAL, Act.DEPLOY, Act.STOP},
+    | {Act.SUBMIT, Act.EVALUATE, Act.REQUEST_APPROVAL, Act.DEPLOY, Act.DELIVER, Act.STOP},
     Role.REVIEWER: _EVERYBODY | {Act.SIGN_REVIEW_TECHNICAL, Act.EVALUATE, Act.STOP},
     Role.CLINICAL_REVIEWER: _EVERYBODY | {Act.SIGN_REVIEW_CLINICAL, Act.SIGN_APPROVE, Act.STOP},
     Role.PRIVACY_OFFICER: _EVERYBODY | {Act.SIGN_REVIEW_PRIVACY, Act.STOP, Act.AUDIT},
     Role.COMPLIANCE_OFFICER: _EVERYBODY | {Act.SIGN_APPROVE, Act.AUDIT, Act.STOP, Act.RESUME},
-    Role.OPERATOR: _EVERYBODY | {Act.DEPLOY, Act.STOP, Act.NODES, Act.AUDIT, Act.RESUME},
+    Role.OPERATOR: _EVERYBODY
+    | {Act.DEPLOY, Act.DELIVER, Act.STOP, Act.NODES, Act.AUDIT, Act.RESUME},
     Role.ADMINISTRATOR: _EVERYBODY | {Act.ACCOUNTS, Act.NODES, Act.AUDIT},
     Role.APPLICATION: frozenset({Act.INFER, Act.FEEDBACK}),
     Role.NODE_AGENT: frozenset({Act.FETCH_BLOBS, Act.REPORT_REPLICAS}),

@@ -39,6 +39,9 @@ Name = Literal[
     "evaluation.before_finish",
     "checks.begun",
     "checks.before_results",
+    # A try of a delivery: claimed; sent, and not noted.
+    "delivery.begun",
+    "delivery.before_result",
     # A signature, a stop, an upload.
     "signing.before_commit",
     "signing.committed",

@@ -49,6 +49,7 @@ def record(
             object_type="rollout",
             object_id=str(rollout.uuid),
             rollout_id=rollout.pk,
+            what=action,
         )
     )
 

@@ -101,6 +101,8 @@ TORCH: Sequence[KillPoint] = (
 )
 # Failpoints whose kill tests stand beside the tests of what they cut.
 ELSEWHERE: Mapping[str, str] = {
+    "delivery.begun": "tests/deliveries/delivery/test_kills.py",
+    "delivery.before_result": "tests/deliveries/delivery/test_kills.py",
     "upload.chunk_synced": "tests/registry/uploads/test_cuts.py",
     "upload.whole_linked": "tests/registry/uploads/test_cuts.py",
 }
