@@ -59,6 +59,16 @@ def _outside_the_database() -> Iterator[None]:
     shutil.rmtree(home / "checkpoints", ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_password_hashes() -> None:
+    """Hundreds of accounts are made here: the hash stays Argon2, at the least that it costs."""
+    from django.contrib.auth.hashers import Argon2PasswordHasher
+
+    Argon2PasswordHasher.time_cost = 1
+    Argon2PasswordHasher.memory_cost = 8
+    Argon2PasswordHasher.parallelism = 1
+
+
 @pytest.fixture
 def empty_broker() -> None:
     """Nothing waits in this worker's Redis, and nobody has given a sign of life there."""
