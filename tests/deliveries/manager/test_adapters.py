@@ -1,0 +1,361 @@
+"""The manager's adapters through HTTP: register, list, read, change, switch, delete."""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from compliance.models import AuditEvent
+from config.accounts.models import User
+from config.accounts.roles import Role
+from deliveries.models import EntryTag, LoraEntry
+from tests.deliveries.manager.conftest import client_of
+from tests.factories import accounts
+
+pytestmark = pytest.mark.django_db
+Register = Callable[..., dict[str, Any]]
+PATH = "/manager/adapters"
+FIELDS = {
+    "id", "namespace", "name", "version", "tags", "file_path", "weight", "active", "ordinal",
+    "archetype", "archetype_confidence", "sha256", "size_bytes", "preview_url", "metadata_uri",
+    "validation_status", "validation_detail", "created_at", "updated_at",
+}  # fmt: skip
+
+
+def acts() -> list[str]:
+    events = AuditEvent.objects.filter(object_type="lora_entry").order_by("pk")
+    return list(events.values_list("action", flat=True))
+
+
+def reasons(answer: Any, status: int = 400) -> dict[str, str]:
+    """What the problem document says of each part of the request."""
+    body = answer.json()
+    assert answer.status_code == body["status"] == status, body
+    assert answer["Content-Type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail", "invalid_params"} <= set(body)
+    return {row["name"]: row["reason"] for row in body["invalid_params"]}
+
+
+def test_a_file_that_exists_is_registered_and_no_other_L1(client: APIClient, loras: Path) -> None:
+    path = loras / "anime.safetensors"
+    path.write_bytes(b"weights")
+    made = client.post(PATH, {"name": "anime", "file_path": str(path)})
+    assert made.status_code == 201
+    adapter = made.json()["adapter"]
+    assert (adapter["name"], adapter["file_path"]) == ("anime", str(path))
+    assert client.get(made["Location"]).json() == made.json()
+    missing = client.post(PATH, {"name": "other", "file_path": str(loras / "other")})
+    assert "no file" in reasons(missing)["file_path"]
+    assert set(reasons(client.post(PATH, {"name": "other"}))) == {"file_path"}
+    assert set(reasons(client.post(PATH, {"file_path": str(path)}))) == {"name"}
+    assert [row.name for row in LoraEntry.objects.all()] == ["anime"]
+
+
+def test_what_is_told_of_an_adapter_is_what_was_stored_L15(client: APIClient, loras: Path) -> None:
+    path = loras / "clinic.safetensors"
+    path.write_bytes(b"weights")
+    sent = {
+        "name": "clinic",
+        "namespace": "ward-7",
+        "version": "1.2-beta",
+        "tags": ["style:anime", "resolution:512"],
+        "file_path": str(path),
+        "weight": 0.75,
+        "active": True,
+        "ordinal": 3,
+        "archetype": "portrait",
+        "archetype_confidence": 0.9,
+        "preview_url": "https://cdn.example/preview/1.png",
+    }
+    told = client.post(PATH, sent).json()["adapter"]
+    assert {field: told[field] for field in sent} == sent
+    row = LoraEntry.objects.get(uuid=told["id"])
+    kept = (row.name, row.namespace, row.version, row.weight, row.is_compose_active, row.ordinal)
+    assert kept == ("clinic", "ward-7", "1.2-beta", 0.75, True, 3)
+    assert (row.archetype, row.archetype_confidence) == ("portrait", 0.9)
+    assert (row.size_bytes, told["size_bytes"]) == (7, 7)
+
+
+def test_the_defaults_are_the_contracts(register: Register) -> None:
+    told = register("plain")
+    assert (told["weight"], told["active"], told["ordinal"]) == (1.0, False, None)
+    assert (told["version"], told["tags"], told["archetype"]) == (None, [], None)
+
+
+def test_a_page_is_cut_out_of_all_that_there_are_L2(client: APIClient, register: Register) -> None:
+    for number in range(5):
+        register(f"n{number}", weight=number)
+    page = client.get(PATH, {"limit": 2, "offset": 2, "order_by": "name"}).json()
+    assert [item["name"] for item in page["items"]] == ["n2", "n3"]
+    assert (page["total"], page["limit"], page["offset"]) == (5, 2, 2)
+    whole = client.get(PATH).json()
+    assert (len(whole["items"]), whole["limit"], whole["offset"]) == (5, 100, 0)
+    last = client.get(PATH, {"order_by": "-weight", "limit": 1}).json()
+    assert (last["items"][0]["name"], last["total"]) == ("n4", 5)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "1001"},
+        {"offset": "-1"},
+        {"offset": "9" * 30},
+        {"order_by": "id"},
+        {"active": "maybe"},
+        {"tag": "\x00"},
+    ],
+)
+def test_a_page_that_can_not_be_cut_is_refused(client: APIClient, query: dict[str, str]) -> None:
+    assert set(reasons(client.get(PATH, query))) == set(query)
+
+
+def test_the_list_shows_what_is_active_or_is_not_L3(client: APIClient, register: Register) -> None:
+    for number in range(3):
+        register(f"on{number}", active=True)
+    register("off")
+    on = client.get(PATH, {"active": "true", "limit": 2}).json()
+    assert on["total"] == 3
+    assert all(item["active"] for item in on["items"])
+    off = client.get(PATH, {"active": "false"}).json()
+    assert [item["name"] for item in off["items"]] == ["off"]
+
+
+def test_an_adapter_is_read_by_its_id_L4(client: APIClient, register: Register) -> None:
+    adapter = register("one")
+    register("other")
+    assert client.get(f"{PATH}/{adapter['id']}").json() == {"adapter": adapter}
+    unknown = client.get(f"{PATH}/{uuid.uuid4()}")
+    assert reasons(unknown, 404) == {}
+    assert unknown.json()["code"] == "entry-not-found"
+
+
+def test_a_change_changes_what_it_names_and_nothing_else_L5(
+    client: APIClient, register: Register
+) -> None:
+    before = register("one", weight=0.5, tags=["a"], version="1", ordinal=2)
+    path = f"{PATH}/{before['id']}"
+    after = client.patch(path, {"weight": 0.25, "ordinal": None}).json()["adapter"]
+    changed = {field for field in before if before[field] != after[field]}
+    assert changed == {"weight", "ordinal", "updated_at"}
+    assert (after["weight"], after["ordinal"]) == (0.25, None)
+    for field, value in (
+        ("id", str(uuid.uuid4())),
+        ("created_at", "2020-01-01T00:00:00Z"),
+        ("sha256", "0" * 64),
+        ("wieght", 1),
+    ):
+        assert set(reasons(client.patch(path, {field: value, "weight": 9}))) == {field}
+    assert client.get(path).json() == {"adapter": after}
+    assert client.patch(path, {}).json() == {"adapter": after}
+    assert acts() == ["entry.created", "entry.changed"]
+    assert reasons(client.patch(f"{PATH}/{uuid.uuid4()}", {"weight": 1}), 404) == {}
+
+
+def test_a_deleted_entry_is_gone_and_its_file_is_not_L6(
+    client: APIClient, register: Register
+) -> None:
+    adapter = register("one", active=True)
+    path = f"{PATH}/{adapter['id']}"
+    gone = client.delete(path)
+    assert (gone.status_code, gone.content) == (204, b"")
+    for again in (client.get(path), client.delete(path), client.post(f"{path}/activate")):
+        assert again.status_code == 404
+    assert client.get(PATH).json()["total"] == 0
+    assert client.post("/manager/compose", {"prefix": "x"}).json()["tokens"] == []
+    assert Path(adapter["file_path"]).is_file()
+    assert LoraEntry.objects.get(uuid=adapter["id"]).deleted_at is not None
+    assert register("one")["id"] != adapter["id"]
+
+
+def test_activating_twice_is_activating_once_L7(client: APIClient, register: Register) -> None:
+    adapter = register("one")
+    path = f"{PATH}/{adapter['id']}/activate"
+    first = client.post(path)
+    assert first.status_code == 200
+    assert first.json()["adapter"]["active"] is True
+    assert client.post(path).json() == first.json()
+    assert acts() == ["entry.created", "entry.activated"]
+    composed = client.post("/manager/compose", {}).json()
+    assert composed["tokens"] == ["<lora:one:1.000>"]
+
+
+def test_the_ordinal_comes_in_the_body_or_in_the_query_L8(
+    client: APIClient, register: Register
+) -> None:
+    first, second = register("first"), register("second")
+    by_body = client.post(f"{PATH}/{first['id']}/activate", {"ordinal": 2})
+    by_query = client.post(f"{PATH}/{second['id']}/activate?ordinal=1")
+    assert by_body.json()["adapter"]["ordinal"] == 2
+    assert by_query.json()["adapter"]["ordinal"] == 1
+    kept = client.post(f"{PATH}/{first['id']}/activate").json()["adapter"]
+    assert (kept["active"], kept["ordinal"]) == (True, 2)
+    composed = client.post("/manager/compose", {}).json()
+    assert composed["tokens"] == ["<lora:second:1.000>", "<lora:first:1.000>"]
+    for query, body in (("?ordinal=1", {"ordinal": 2}), ("?ordinal=x", {}), ("", {"ordinal": "x"})):
+        refused = client.post(f"{PATH}/{first['id']}/activate{query}", body)
+        assert set(reasons(refused)) == {"ordinal"}
+
+
+def test_deactivating_takes_it_out_of_the_prompt_L9(client: APIClient, register: Register) -> None:
+    adapter = register("one", active=True, ordinal=4)
+    path = f"{PATH}/{adapter['id']}/deactivate"
+    off = client.post(path)
+    assert (off.status_code, off.json()["adapter"]["active"]) == (200, False)
+    assert off.json()["adapter"]["ordinal"] == 4
+    assert client.post(path).json() == off.json()
+    assert client.post("/manager/compose", {}).json()["tokens"] == []
+    assert acts() == ["entry.created", "entry.deactivated"]
+
+
+def test_tags_are_lists_for_callers_and_rows_for_us_L20(
+    client: APIClient, register: Register
+) -> None:
+    adapter = register("one", tags=["style:anime", " z ", "style:anime", "a"])
+    register("other", tags=["style:anime:more"])
+    assert adapter["tags"] == ["style:anime", "z", "a"]
+    assert client.get(f"{PATH}/{adapter['id']}").json()["adapter"]["tags"] == adapter["tags"]
+    found = client.get(PATH, {"tag": "style:anime"}).json()
+    assert ([item["id"] for item in found["items"]], found["total"]) == ([adapter["id"]], 1)
+    changed = client.patch(f"{PATH}/{adapter['id']}", {"tags": ["b", "a"]}).json()["adapter"]
+    assert changed["tags"] == ["b", "a"]
+    rows = EntryTag.objects.filter(entry__uuid=adapter["id"])
+    assert list(rows.values_list("tag", flat=True)) == ["b", "a"]
+
+
+def test_times_know_their_zone_and_are_utc_L21(client: APIClient, register: Register) -> None:
+    adapter = register("one")
+    for field in ("created_at", "updated_at"):
+        assert adapter[field].endswith("Z")
+        moment = datetime.fromisoformat(adapter[field])
+        assert moment.utcoffset() == timedelta(0)
+        assert abs(datetime.now(UTC) - moment) < timedelta(minutes=5)
+    after = client.patch(f"{PATH}/{adapter['id']}", {"weight": 2}).json()["adapter"]
+    assert after["created_at"] == adapter["created_at"]
+    assert after["updated_at"] > adapter["updated_at"]
+    row = LoraEntry.objects.get()
+    assert row.created_at.tzinfo is not None
+    assert row.created_at == datetime.fromisoformat(adapter["created_at"])
+
+
+def test_the_shapes_of_answers_are_the_contracts_L22(client: APIClient, register: Register) -> None:
+    adapter = register("one", active=True)
+    path = f"{PATH}/{adapter['id']}"
+    assert set(adapter) == FIELDS
+    for answer in (
+        client.get(path),
+        client.patch(path, {"weight": 1}),
+        client.post(f"{path}/activate"),
+        client.post(f"{path}/deactivate"),
+    ):
+        assert set(answer.json()) == {"adapter"}
+        assert set(answer.json()["adapter"]) == FIELDS
+    page = client.get(PATH).json()
+    assert set(page) == {"items", "total", "limit", "offset"}
+    assert set(page["items"][0]) == FIELDS
+    composed = client.post("/manager/compose", {"prefix": "a"}).json()
+    assert set(composed) == {"prompt", "tokens", "warnings", "composition_id"}
+
+
+def test_who_may_not_is_told_so_and_it_is_written_down_L28(
+    client: APIClient, register: Register
+) -> None:
+    adapter = register("one")
+    reader = client_of(accounts.user(Role.REVIEWER))
+    application = client_of(accounts.user(Role.APPLICATION))
+    writing = [
+        ("post", PATH, {"name": "x", "file_path": adapter["file_path"]}),
+        ("patch", f"{PATH}/{adapter['id']}", {"weight": 2}),
+        ("post", f"{PATH}/{adapter['id']}/activate", {}),
+        ("post", f"{PATH}/{adapter['id']}/deactivate", {}),
+        ("delete", f"{PATH}/{adapter['id']}", {}),
+    ]
+    for method, path, body in writing:
+        anonymous = getattr(APIClient(), method)(path, body)
+        assert reasons(anonymous, 401) == {}
+        for nobody in (reader, application):
+            assert reasons(getattr(nobody, method)(path, body), 403) == {}
+    assert AuditEvent.objects.filter(action="access.refused").count() == 2 * len(writing)
+    assert reader.get(PATH).json()["items"] == [adapter]
+    assert application.get(PATH).status_code == 403
+    assert APIClient().get(PATH).status_code == 401
+    assert APIClient().post("/manager/compose", {}).status_code == 401
+    assert application.post("/manager/compose", {}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "a<b"),
+        ("name", "a>b"),
+        ("name", "a:b"),
+        ("name", ""),
+        ("name", " a"),
+        ("name", "a\nb"),
+        ("name", "123e4567-e89b-12d3-a456-426614174000"),
+        ("name", "x" * 201),
+        ("namespace", "Not Good"),
+        ("weight", "heavy"),
+        ("weight", 101),
+        ("weight", True),
+        ("weight", 10**400),
+        ("ordinal", 2**31),
+        ("ordinal", 1.5),
+        ("tags", ["x" * 101]),
+        ("tags", "a"),
+        ("tags", [str(n) for n in range(51)]),
+        ("archetype_confidence", 1.1),
+        ("preview_url", "http://cdn.example/1.png"),
+        ("preview_url", "https://user:word@cdn.example/1.png"),
+        ("preview_url", "https://cdn.example/1.png?token=1"),
+        ("preview_url", "s3://elsewhere/1.png"),
+    ],
+)
+def test_what_a_field_can_not_hold_is_refused_by_name(
+    client: APIClient, register: Register, field: str, value: Any
+) -> None:
+    adapter = register("one")
+    answer = client.patch(f"{PATH}/{adapter['id']}", {field: value})
+    assert [name.partition(".")[0] for name in reasons(answer)] == [field]
+    new = {"name": "two", "file_path": adapter["file_path"], field: value}
+    assert [name.partition(".")[0] for name in reasons(client.post(PATH, new))] == [field]
+    assert client.get(PATH).json()["items"] == [adapter]
+
+
+def test_a_name_is_given_once_in_a_namespace(client: APIClient, register: Register) -> None:
+    first, second = register("one"), register("two")
+    for answer in (
+        client.post(PATH, {"name": "one", "file_path": first["file_path"]}),
+        client.patch(f"{PATH}/{second['id']}", {"name": "one"}),
+    ):
+        assert set(reasons(answer)) == {"name"}
+        assert answer.json()["code"] == "entry-name-taken"
+    assert register("one", namespace="elsewhere")["name"] == "one"
+
+
+def test_the_list_takes_as_many_queries_for_many_as_for_few(
+    client: APIClient, register: Register, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(4):
+        register(f"n{number}", tags=["a", "b"])
+    client.get(PATH)  # the token's time of use is written once a minute
+    with django_assert_max_num_queries(7):
+        assert len(client.get(PATH).json()["items"]) == 4
+
+
+def test_a_request_that_is_repeated_with_its_key_is_done_once(
+    client: APIClient, loras: Path, engineer: User
+) -> None:
+    path = loras / "a.safetensors"
+    path.write_bytes(b"weights")
+    key = {"HTTP_IDEMPOTENCY_KEY": "k1"}
+    body = {"name": "one", "file_path": str(path)}
+    first = client.post(PATH, body, **key)
+    again = client.post(PATH, body, **key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert LoraEntry.objects.count() == 1
