@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 JOBS ?= 2
 
-.PHONY: install demo run test lint types demo-adapters schema clean
+.PHONY: install demo run test test-hub lint types demo-adapters schema clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,6 +25,17 @@ run: $(STAMP) ## The same stack without demo data; FORMULARY_HOME holds all stat
 
 test: $(STAMP) ## All tests, on an embedded PostgreSQL and Redis
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -q
+
+# Each generation of the Hub's client library in a throw-away environment of its own.
+HUB_LIBRARIES ?= 0.36.2 1.33.0 2.4.0
+HUB_FOLDER := var/hub-clients
+test-hub: $(STAMP) ## The Hub endpoint against three generations of huggingface_hub
+	set -e; for version in $(HUB_LIBRARIES); do \
+	  test -x $(HUB_FOLDER)/$$version/bin/python || $(PYTHON) -m venv $(HUB_FOLDER)/$$version; \
+	  $(HUB_FOLDER)/$$version/bin/pip install --quiet huggingface_hub==$$version; done
+	HUB_CLIENTS=$$(for version in $(HUB_LIBRARIES); do \
+	  printf '%s:' "$(CURDIR)/$(HUB_FOLDER)/$$version/bin/python"; done | sed 's/:$$//') \
+	  $(BIN)/python -m pytest tests/serving/hub/test_clients.py -q
 
 lint: $(STAMP) ## Style and import contracts
 	$(BIN)/ruff check .

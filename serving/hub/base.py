@@ -101,8 +101,9 @@ class AnythingAccepted(BaseContentNegotiation):
 
 def header_text(text: str) -> str:
     """``text`` as a header can carry it: one line of ASCII, bounded."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "replace").decode()
-    line = " ".join(plain.split())
+    letters = unicodedata.normalize("NFKD", text)
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    line = " ".join(plain.encode("ascii", "replace").decode().split())
     return "".join(letter for letter in line if letter.isprintable())[:_MESSAGE_LETTERS]
 
 

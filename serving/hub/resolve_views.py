@@ -1,7 +1,6 @@
 """The bytes of files: what HEAD tells, and GET with ranges."""
 
 from django.core.handlers.asgi import ASGIRequest
-from django.db import close_old_connections
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
@@ -17,7 +16,7 @@ from . import ledger
 from .base import COMMIT, AnythingAccepted, HubView, refusals
 from .files import HubFile, file_at
 from .ranges import Span, span_of
-from .streams import Pieces
+from .streams import Pieces, let_go_of_the_database
 
 CONTENT_TYPE = "application/octet-stream"
 COUNTER = "X-HF-Download-Counter"
@@ -58,8 +57,7 @@ class Resolve(HubView):
                 token_name=request.auth.name if isinstance(request.auth, ApiToken) else "",
                 user_agent=request.headers.get("User-Agent", ""),
             )
-        # A slow client would hold its connection to the database for as long as it reads.
-        close_old_connections()
+        let_go_of_the_database()
         is_async = isinstance(request._request, ASGIRequest)
         response = StreamingHttpResponse(
             aiter(pieces) if is_async else iter(pieces),

@@ -18,7 +18,7 @@ from .errors import (
     RevisionUnknown,
     RevisionWithdrawn,
 )
-from .standing import CALLED_BACK, Judgement, Standing, judge, judge_one
+from .standing import Judgement, Standing, judge, judge_one
 
 MAIN = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -170,7 +170,6 @@ def _refusal(adapter: Adapter, revision: str, version: Version, judged: Judgemen
             "process is away.",
             retry_after_seconds=settings.LEASE_RENEW_SECONDS,
         )
-    assert judged.standing in CALLED_BACK
     verb = "is held" if judged.standing is Standing.HELD else "was withdrawn"
     since = f" on {clock.isoformat(judged.at)[:16]}Z" if judged.at else ""
     reason = f": {judged.reason[:_REASON_LETTERS].rstrip('. ')}" if judged.reason else ""

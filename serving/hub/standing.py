@@ -18,7 +18,8 @@ class Standing(StrEnum):
     """What a version is to those who pull.
 
     ``paused``: approved, but its lease ran out because nobody renews it. ``withdrawn``: it was
-    permitted once and is not any more. ``unapproved``: it never was, so nobody holds a copy.
+    permitted once and is not any more; copies of it, and of what is ``stopped`` or ``held``, may
+    lie in caches. ``unapproved``: it never was, so nobody holds a copy.
     """
 
     READY = "ready"
@@ -27,10 +28,6 @@ class Standing(StrEnum):
     HELD = "held"
     WITHDRAWN = "withdrawn"
     UNAPPROVED = "unapproved"
-
-
-# Copies of these may lie in caches, from when they were permitted.
-CALLED_BACK = frozenset({Standing.STOPPED, Standing.HELD, Standing.WITHDRAWN})
 
 
 @dataclass(frozen=True)

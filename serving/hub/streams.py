@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import structlog
 from asgiref.sync import sync_to_async
 from django.core.files.base import File
+from django.db import connections
 
 from config.core.digests import CHUNK_BYTES
 from registry.errors import BlobDamaged
@@ -91,3 +92,13 @@ class Pieces:
             f"The bytes stored under {self._file.sha256} are {how}.",
             fix="Stop the versions that use them, and restore the blob store from its backup.",
         )
+
+
+def let_go_of_the_database() -> None:
+    """Give the request's connection back before its bytes go out.
+
+    Django does it at the end of a request; a slow client would hold one for as long as it reads.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
