@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
+import psycopg
 import pytest
 import redis
 
@@ -38,6 +39,9 @@ def _start_services() -> None:
 
         postgres = Postgres(home / "postgres", is_durable=False)
         os.environ["DATABASE_URL"] = postgres.start()
+        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+            # Who waits for a lock that is never given back fails, and is named.
+            connection.execute("ALTER ROLE CURRENT_USER SET lock_timeout = '90s'")
         atexit.register(postgres.stop)
     if "REDIS_URL" not in os.environ:
         from config.stack.valkey import Valkey
