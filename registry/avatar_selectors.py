@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import QuerySet, Sum
 
 from config.accounts.models import User
-from registry.domain.avatars import AvatarStatus, status_of
+from registry.domain.avatars import AVATAR_NAME, AvatarStatus, fault_of_file_name, status_of
 from registry.errors import AvatarBackupNotFound, AvatarNotFound, TrainingFileNotFound
 from registry.models import Avatar, AvatarBackup, TrainingFile, TrainingRun, Version
 from registry.states import TrainingState
@@ -24,8 +24,10 @@ class AvatarState:
 
 def find_avatar(*, owner: User, name: str) -> Avatar | None:
     """The account's avatar of this name, None where there is none."""
+    if not AVATAR_NAME.fullmatch(name):
+        return None
     rows = Avatar.objects.filter(owner=owner, name=name, deleted_at__isnull=True)
-    return rows.select_related("adapter__base_model", "restored_version").first()
+    return rows.select_related("owner", "adapter__base_model", "restored_version").first()
 
 
 def avatar_of(*, owner: User, name: str) -> Avatar:
@@ -102,7 +104,8 @@ def file_of(avatar: Avatar, name: str) -> TrainingFile:
     Raises:
         TrainingFileNotFound: there is none; the name is not repeated, it may tell of a patient.
     """
-    found = TrainingFile.objects.filter(avatar=avatar, name=name).first()
+    rows = TrainingFile.objects.select_related("blob").filter(avatar=avatar, name=name)
+    found = None if fault_of_file_name(name) else rows.first()
     if found is None:
         raise no_file()
     return found
@@ -119,6 +122,12 @@ def no_file() -> TrainingFileNotFound:
 def flags_of(avatar: Avatar) -> dict[str, bool]:
     """The flags file: ``{file: bool}``, by name."""
     return dict(files_of(avatar).values_list("name", "use_for_training"))
+
+
+def counts_of(avatar: Avatar) -> dict[str, int]:
+    """How many training files there are: all, flagged, not flagged."""
+    flags = list(files_of(avatar).values_list("use_for_training", flat=True))
+    return {"total": len(flags), "training": sum(flags), "non_training": len(flags) - sum(flags)}
 
 
 def flagged_bytes(avatar: Avatar) -> int:

@@ -3,7 +3,7 @@
 from celery import Task, shared_task
 from django.db import OperationalError
 
-from registry.services import blobs, training_work, uploads
+from registry.services import blobs, flag_files, training_work, uploads
 
 
 @shared_task
@@ -28,3 +28,9 @@ def train(self: Task, run_id: int) -> None:
 def sweep_trainings() -> None:
     """Nudge runs that wait or were left, and clear up after those that are over."""
     training_work.sweep()
+
+
+@shared_task(name="registry.tasks.sweep_flag_files", expires=5)
+def sweep_flag_files() -> int:
+    """Write the flags files of avatars that a store was away for."""
+    return flag_files.sweep()

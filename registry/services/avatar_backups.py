@@ -12,7 +12,7 @@ from config.core import clock
 from config.core.actors import Actor
 from config.core.events import publish
 from registry import avatar_selectors as selectors
-from registry.domain.avatars import AvatarStatus, configuration_of
+from registry.domain.avatars import AvatarKeys, AvatarStatus, configuration_of
 from registry.domain.packages import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -24,7 +24,7 @@ from registry.domain.peft import parse_config
 from registry.errors import AvatarBusy
 from registry.events import AvatarBackedUp, AvatarDownloaded, AvatarRestored
 from registry.models import Avatar, AvatarBackup, Version
-from registry.services import avatar_archives, blobs, versions
+from registry.services import avatar_archives, blobs, storage_aliases, versions
 from registry.services.package_facts import MAX_CONFIG_BYTES
 from registry.sources.backups import BackupSource
 
@@ -61,6 +61,8 @@ def back_up(*, avatar: Avatar, reason: AvatarBackup.Reason, actor: Actor) -> Ava
             files_bytes=archive.files_bytes,
             created_at=at,
         )
+        key = AvatarKeys(avatar.owner.username, avatar.name).backup
+        storage_aliases.assign(key, blob, content_type="application/zip")
         publish(
             AvatarBackedUp(
                 actor=actor,

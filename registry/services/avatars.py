@@ -10,11 +10,11 @@ from config.core import clock
 from config.core.actors import Actor
 from config.core.events import publish
 from registry import avatar_selectors, selectors
-from registry.domain.avatars import check_avatar_name, namespace_of, slug_of
+from registry.domain.avatars import AvatarKeys, check_avatar_name, namespace_of, slug_of
 from registry.errors import AvatarBaseUnclear, AvatarBusy, AvatarInvalid, BaseModelNotFound
 from registry.events import AvatarAdapterMade, AvatarDeleted, AvatarOpened
 from registry.models import Adapter, Avatar, AvatarBackup, BaseModel, TrainingFile, TrainingRun
-from registry.services import adapters, avatar_backups, flag_files
+from registry.services import adapters, avatar_backups, flag_files, storage_aliases
 from registry.states import OPEN_TRAINING_STATES
 
 MAX_ADAPTER_NAME = 200
@@ -104,6 +104,7 @@ def delete(*, avatar: Avatar, actor: Actor) -> None:
         files, _ = TrainingFile.objects.filter(avatar=locked).delete()
         backups, _ = AvatarBackup.objects.filter(avatar=locked).delete()
         Avatar.objects.filter(pk=locked.pk).update(deleted_at=clock.now())
+        storage_aliases.give_up(AvatarKeys(avatar.owner.username, avatar.name).backup)
         flag_files.raise_revision(locked)
         publish(
             AvatarDeleted(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
@@ -16,13 +15,12 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from config.core import storage
+from config.core.object_store import STORE_FAILURES
 from registry import avatar_selectors as selectors
 from registry.domain.avatars import AvatarKeys
 from registry.models import Avatar
 
 log = structlog.get_logger(__name__)
-# What a store says that is away, full or closed to us: the sweep comes back.
-STORE_FAULTS = (OSError, BotoCoreError, ClientError)
 
 
 def raise_revision(avatar: Avatar) -> None:
@@ -38,8 +36,8 @@ def settle(avatar_id: int) -> None:
     """Write the file; a store that fails is met again by ``sweep``."""
     try:
         write(avatar_id)
-    except STORE_FAULTS:
-        log.warning("flags_file.not_written", avatar=avatar_id, exc_info=True)
+    except STORE_FAILURES:
+        log.warning("flags_file.not_written", exc_info=True)
 
 
 def sweep() -> int:
@@ -68,7 +66,7 @@ def write(avatar_id: int) -> None:
         if avatar.deleted_at is None:
             put(key, json.dumps(flags, ensure_ascii=False, sort_keys=True, indent=2).encode())
         elif not _is_in_use(avatar):
-            storage.blob_storage().delete(key)
+            storage.delete(key)
         Avatar.objects.filter(pk=avatar_id).update(flags_written=avatar.flags_revision)
 
 
