@@ -1,5 +1,18 @@
-"""Paths of the artifact contract; mounted at the root and under /lambda/."""
+"""Paths of the artifact contract; mounted at the root and under /lambda/.
 
-from django.urls import URLPattern
+What the contract doesn't know is its own 404: the two prefixes are nobody else's.
+"""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import URLPattern, path, re_path
+from django.views.decorators.csrf import csrf_exempt
+
+from .artifact_contract import not_found
+from .artifacts import ArtifactDetail, ArtifactUpload
+
+urlpatterns: list[URLPattern] = [
+    path("artifact/<str:artifact_type>", ArtifactUpload.as_view(), name="artifact-upload"),
+    path("artifacts/<str:artifact_type>", ArtifactDetail.as_view()),
+    path("artifacts/<str:artifact_type>/", ArtifactDetail.as_view()),
+    path("artifacts/<str:artifact_type>/<path:id>", ArtifactDetail.as_view(), name="artifact"),
+    re_path(r"^.*$", csrf_exempt(not_found)),
+]
