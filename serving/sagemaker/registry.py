@@ -1,6 +1,7 @@
 """Which handler does what: one per name, and the operations that were added."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from serving.sagemaker.routes import CONTAINER_ROUTES, RouteConfig, get_lora_route_config
@@ -54,6 +55,16 @@ class Registry:
         """Where a handler is mounted: an added route, else the contract's."""
         added = self._routes.get(name)
         return added or get_lora_route_config(name) or CONTAINER_ROUTES.get(name)
+
+    @contextmanager
+    def emptied(self) -> Iterator[None]:
+        """Empty inside the block, as it was after it: for tests of code that uses the default."""
+        kept = self._handlers, self._transforms, self._routes
+        self._handlers, self._transforms, self._routes = {}, {}, {}
+        try:
+            yield
+        finally:
+            self._handlers, self._transforms, self._routes = kept
 
 
 DEFAULT_REGISTRY = Registry()
