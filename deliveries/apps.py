@@ -9,7 +9,11 @@ class DeliveriesConfig(AppConfig):
     name = "deliveries"
 
     def ready(self) -> None:
-        """Listen to the rooms below."""
+        """Listen to the rooms below, and be counted."""
+        from serving.metrics.exposition import FROM_ABOVE
+
         from . import subscribers
+        from .metrics import DeliveriesCollector
 
         subscribers.connect()
+        FROM_ABOVE.append(DeliveriesCollector())

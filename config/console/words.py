@@ -136,6 +136,16 @@ ANALYSIS: Mapping[str, Word] = Words(
     }
 )
 
+DELIVERY: Mapping[str, Word] = Words(
+    {
+        "pending": Word(_("waiting"), "schedule", "info"),
+        "running": Word(_("on its way"), "progress_activity", "info"),
+        "retrying": Word(_("will be tried again"), "replay", "warn"),
+        "succeeded": Word(_("delivered"), "check_circle", "good"),
+        "failed": Word(_("failed"), "cancel", "bad"),
+    }
+)
+
 TRAINING: Mapping[str, Word] = Words(
     {
         "queued": Word(_("waiting"), "schedule", "info"),
@@ -166,6 +176,7 @@ KINDS: Mapping[str, Mapping[str, Word]] = {
     "analysis": ANALYSIS,
     "health": HEALTH,
     "training": TRAINING,
+    "delivery": DELIVERY,
 }
 
 MEANING: Mapping[str, str] = Texts(
@@ -278,6 +289,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 # What is counted somewhere, so that translators see each with its plural.
 NOUNS = (
+    ngettext_lazy("account", "accounts"),
     ngettext_lazy("alert is", "alerts are"),
     ngettext_lazy("answer", "answers"),
     ngettext_lazy("check blocks it", "checks block it"),

@@ -224,6 +224,7 @@ class Stack:
         supervisor.add(Child("control", [python, "manage.py", "run_control"]))
         supervisor.add(Child("rollouts", self._celery("rollouts", "control", 1)))
         supervisor.add(Child("worker", self._celery("worker", "checks,evaluations", 2)))
+        supervisor.add(Child("courier", self._celery("courier", "deliveries", 2)))
         if self._engine == "torch":
             # Each training in a process of its own, whose memory goes with it.
             trainer = [*self._celery("trainer", "training", 1), "--max-tasks-per-child", "1"]

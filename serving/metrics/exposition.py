@@ -15,6 +15,8 @@ from serving.metrics.answers import ANSWERS
 from serving.metrics.state import StateCollector
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+FROM_ABOVE: list[Collector] = []
+"""Collectors of rooms above, which add themselves when Django starts; they read the database."""
 
 
 class _Process(Collector):
@@ -46,6 +48,9 @@ def exposition(measured: Measured) -> bytes:
     state = CollectorRegistry()
     state.register(StateCollector(measured))
     state.register(_Process())
+    if measured.database is not None:
+        for collector in FROM_ABOVE:
+            state.register(collector)
     body = generate_latest(state) + generate_latest(ANSWERS.registry)
     return (
         body

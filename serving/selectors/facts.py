@@ -29,7 +29,7 @@ from serving.selectors.nodes import is_seen, listed_on, slots_of
 from serving.selectors.rollouts import current_step
 from serving.states import OPEN_ROLLOUT_STATES, ReplicaState, RolloutState
 
-QUEUES = ("control", "checks", "evaluations")
+QUEUES = ("control", "checks", "evaluations", "deliveries")
 _GOING = frozenset({ReplicaState.UNLOADING, ReplicaState.UNLOADED})
 
 

@@ -10,6 +10,7 @@ from config.accounts.roles import Role
 from config.console import charts, words
 from config.console.templatetags import console as tags
 from config.console.verdicts import Facts, verdict
+from deliveries.states import DeliveryState
 from registry.states import TrainingState
 from serving.states import FailureKind, ReplicaState, RolloutState, StepKind, StepState, Trigger
 from serving.states import Verdict as AnalysisVerdict
@@ -22,6 +23,7 @@ def test_every_state_has_a_word() -> None:
     for table, states in (
         (words.RUN, RunState),
         (words.TRAINING, TrainingState),
+        (words.DELIVERY, DeliveryState),
         (words.APPROVAL, ApprovalState),
         (words.ROLLOUT, RolloutState),
         (words.STEP, StepState),

@@ -50,6 +50,7 @@ def _living(world: console.World) -> None:
     heartbeats.beat(name=heartbeats.CONTROL, duties={"seal": clock.now()})
     for name, queues in (
         ("rollouts@h", ["control"]), ("worker@h", ["checks", "evaluations"]),
+        ("courier@h", ["deliveries"]),
         ("agent@h", ["node.node-1"]), ("beat", []),
     ):  # fmt: skip
         broker.sign(name, queues=queues)

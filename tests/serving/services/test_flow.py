@@ -51,7 +51,7 @@ def stack_of_processes(house: House, tmp_path: Path) -> Iterator[ExitStack]:
             "FORMULARY_NODE_SECRET": SECRET,
         }
         celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
-        queues = f"control,checks,evaluations,{house.node.row.queue}"
+        queues = f"control,checks,evaluations,deliveries,{house.node.row.queue}"
         for name, command in (
             ("control", [sys.executable, "manage.py", "run_control"]),
             ("worker", [*celery, "worker", "-Q", queues, "-c", "2", "-l", "WARNING",
