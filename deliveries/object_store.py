@@ -100,12 +100,19 @@ def remove(target: S3Object) -> None:
 
 
 def signed_address(found: S3Object, *, seconds: int) -> str:
-    """An address under which anybody may read the object for ``seconds``; nothing is asked."""
+    """An address under which anybody may read the object for ``seconds``; nothing is asked.
+
+    Raises:
+        StoreAway: we have no account to sign with.
+    """
     # Readers outside may know the store under another address than we do.
-    address: str = _current(settings.STORE.public_endpoint_url).generate_presigned_url(
-        "get_object", Params={"Bucket": found.bucket, "Key": found.key}, ExpiresIn=seconds
-    )
-    return address
+    with _named_errors():
+        address: str = _current(settings.STORE.public_endpoint_url).generate_presigned_url(
+            "get_object",
+            Params={"Bucket": found.bucket, "Key": found.key},
+            ExpiresIn=seconds,
+        )
+        return address
 
 
 @contextmanager

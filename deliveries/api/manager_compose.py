@@ -6,12 +6,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.accounts.permissions import needs
+from config.accounts.permissions import needs, require
 from config.accounts.roles import Act
 from deliveries.domain.composition_formats import Format
 from deliveries.services import compositions
 
 from .manager_base import WRITING, ComposeThrottle, ManagerView, refusals
+from .manager_deliveries import DeliverThrottle
 from .manager_serializers import ComposedSerializer, ComposeRequestSerializer
 
 
@@ -32,6 +33,8 @@ class Compose(ManagerView):
         wanted = ComposeRequestSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         asked = wanted.validated_data
+        if asked.get("delivery") is not None:
+            self._require_delivery(request)
         composed = compositions.compose(
             prefix=asked.get("prefix") or "",
             suffix=asked.get("suffix") or "",
@@ -51,3 +54,10 @@ class Compose(ManagerView):
         if composed.job is not None:
             body["delivery"] = {"id": composed.job.uuid, "status": composed.job.state}
         return Response(body)
+
+    def _require_delivery(self, request: Request) -> None:
+        """What POST /deliveries asks for: its act, and its limit of rate."""
+        require(request, Act.DELIVER)
+        throttle = DeliverThrottle()
+        if not throttle.allow_request(request, self):
+            self.throttled(request, throttle.wait() or 1.0)

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from deliveries.domain.composition_formats import Format
 from deliveries.domain.entry_values import MAX_NAME, MAX_ORDINAL, MAX_TAG, MAX_TAGS
 from deliveries.domain.file_refs import MAX_LETTERS
+from deliveries.manager_errors import StoreAway
 from deliveries.models import LoraEntry, Validation
 from deliveries.selectors.entries import ORDERS
 from deliveries.services.metadata import preview_address
@@ -78,7 +79,10 @@ class EntrySerializer(serializers.ModelSerializer[LoraEntry]):
     @extend_schema_field(OpenApiTypes.STR)
     def get_preview_url(self, entry: LoraEntry) -> str | None:
         """Its address, signed for a while where it lies in the object store."""
-        return preview_address(entry) or None
+        try:
+            return preview_address(entry) or None
+        except StoreAway:
+            return entry.preview_uri  # where it lies; without an account nobody can sign it
 
     def get_metadata_uri(self, entry: LoraEntry) -> str | None:
         """The document that the entry was registered from."""

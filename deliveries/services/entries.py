@@ -100,9 +100,8 @@ def change(*, entry: LoraEntry, values: Mapping[str, Any], actor: Actor) -> Lora
     """
     _refuse_foreign(values)
     _refuse_faults(values)
-    wanted = {
-        field: value for field, value in values.items() if value is not None or field in _NULLABLE
-    }
+    wanted = _said(values)
+    _refuse_preview(wanted)
     facts = None
     if wanted.get("file_path", entry.file_path) != entry.file_path:
         facts = files.look(wanted["file_path"], hash_up_to_bytes=settings.LORA_HASH_AT_ONCE_BYTES)

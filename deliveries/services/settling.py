@@ -110,7 +110,7 @@ def _ask_validator(entry: LoraEntry) -> None:
             VALIDATOR_TIMEOUT_SECONDS,
             VALIDATOR_MAX_BYTES,
         )
-    except (egress.EgressFailed, egress.EgressRefused) as error:
+    except (egress.EgressFailed, egress.EgressRefused, StoreAway) as error:
         detail = f"The validator could not be asked: {error.message}"[:300]
         LoraEntry.objects.filter(pk=entry.pk).update(validation_detail=detail)
         return
