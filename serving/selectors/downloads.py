@@ -8,6 +8,8 @@ from django.db.models import Count, Max, Min, OuterRef, Subquery, Sum
 
 from serving.models import Download
 
+MAX_HOLDERS = 200
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -23,7 +25,10 @@ class Holder:
 
 
 def holders_of(digest: str) -> Sequence[Holder]:
-    """Every account that was given bytes of this digest, the latest first."""
+    """The accounts that were given bytes of this digest, the latest first; at most ``MAX_HOLDERS``.
+
+    A copy that was passed on by hand is in no ledger.
+    """
     newest = Download.objects.filter(digest=digest, account=OuterRef("account")).order_by("-at")
     rows = (
         Download.objects.filter(digest=digest)
@@ -35,7 +40,7 @@ def holders_of(digest: str) -> Sequence[Holder]:
             last_at=Max("at"),
             agent=Subquery(newest.values("user_agent")[:1]),
         )
-        .order_by("-last_at")
+        .order_by("-last_at")[:MAX_HOLDERS]
     )
     return [
         Holder(
@@ -49,6 +54,11 @@ def holders_of(digest: str) -> Sequence[Holder]:
         )
         for row in rows
     ]
+
+
+def accounts_with(digest: str) -> int:
+    """How many accounts were given bytes of this digest."""
+    return Download.objects.filter(digest=digest).values("account").distinct().count()
 
 
 def counts_of(adapter_ids: Iterable[int]) -> Mapping[int, int]:

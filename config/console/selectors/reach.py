@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from config.console import words
 from serving.models import Deployment, Node, Replica
+from serving.selectors.downloads import accounts_with
 from serving.states import OPEN_ROLLOUT_STATES, ReplicaState
 
 _ON_A_NODE = (ReplicaState.LOADING, ReplicaState.READY, ReplicaState.UNLOADING)
@@ -20,16 +21,23 @@ class Reach:
     nodes: int
     deployments: Sequence[str]
     in_flight: int
+    pulled_by: int = 0
 
     @property
     def words(self) -> str:
-        """``2 nodes, 1 deployment (triage), 41 requests in flight``."""
+        """``2 nodes, 1 deployment (triage), 41 requests in flight, copies at 3 accounts``."""
         names = f" ({', '.join(self.deployments)})" if self.deployments else ""
-        return _("%(nodes)s, %(deployments)s%(names)s, %(in_flight)s in flight") % {
+        text = _("%(nodes)s, %(deployments)s%(names)s, %(in_flight)s in flight") % {
             "nodes": words.counted(self.nodes, "node"),
             "deployments": words.counted(len(self.deployments), "deployment"),
             "names": names,
             "in_flight": words.counted(self.in_flight, "request"),
+        }
+        if not self.pulled_by:
+            return text
+        return _("%(text)s, copies at %(accounts)s") % {
+            "text": text,
+            "accounts": words.counted(self.pulled_by, "account"),
         }
 
 
@@ -50,7 +58,8 @@ def reach_of(digest: str) -> Reach:
         .values_list("public_name", flat=True)
         .distinct()
     )
-    return Reach(len(nodes), list(names), sum(_in_flight(node, digest) for node in nodes))
+    in_flight = sum(_in_flight(node, digest) for node in nodes)
+    return Reach(len(nodes), list(names), in_flight, accounts_with(digest))
 
 
 def _in_flight(node: Node, digest: str) -> int:

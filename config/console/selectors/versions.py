@@ -1,6 +1,6 @@
 """Everything that the page of one version shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ from config.console.verdicts import Facts, Verdict, verdict
 from registry.models import Label, Version
 from registry.selectors import current_label, files_of, live_version
 from serving.models import Deployment, Replica, Rollout
+from serving.selectors.downloads import Holder, holders_of
 from serving.states import OPEN_ROLLOUT_STATES
 
 
@@ -79,6 +80,7 @@ class VersionPage:
     deployments: list[Deployment]
     replicas: list[Replica]
     reach: Reach
+    holders: Sequence[Holder]
     changes: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -206,6 +208,7 @@ def version_page(version: Version) -> VersionPage:
         deployments=deployments,
         replicas=replicas,
         reach=reach_of(version.digest),
+        holders=holders_of(version.digest),
     )
     page.verdict = verdict(_facts(page))
     if live:

@@ -51,11 +51,6 @@ def metadata(filename, repo_id, revision="main"):
     return get_hf_file_metadata(hf_hub_url(repo_id, filename, revision=revision))
 
 
-def library(**_):
-    """Which library this is."""
-    return huggingface_hub.__version__
-
-
 def commit_of(path):
     """The commit in ``…/snapshots/<commit>/…``."""
     return path.parts[path.parts.index("snapshots") + 1]

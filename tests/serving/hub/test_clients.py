@@ -37,7 +37,6 @@ def test_every_move_of_the_official_client(server: Server, run: Run) -> None:
     repo = repository()
     here = {"repo_id": repo.id}
     answers = run(
-        ("library", {}),
         ("download", {**here, "filename": WEIGHTS}),
         ("download", {**here, "filename": WEIGHTS, "revision": "v1"}),
         ("download", {**here, "filename": CONFIG, "revision": "champion"}),
@@ -54,21 +53,21 @@ def test_every_move_of_the_official_client(server: Server, run: Run) -> None:
     mine, first = digests_of(repo.v2), digests_of(repo.v1)
     v1, v2 = repo.v1.commit_id, repo.v2.commit_id
     values = list(_values(answers))
-    assert values[1] == {"sha256": mine[WEIGHTS], "commit": v2}
-    assert values[2] == {"sha256": first[WEIGHTS], "commit": v1}
-    assert values[3] == {"sha256": first[CONFIG], "commit": v1}
-    assert values[4] == {"sha256": mine[WEIGHTS], "commit": v2}
-    assert values[5]["sha256"] == mine["notes/how it was made.md"]
+    assert values[0] == {"sha256": mine[WEIGHTS], "commit": v2}
+    assert values[1] == {"sha256": first[WEIGHTS], "commit": v1}
+    assert values[2] == {"sha256": first[CONFIG], "commit": v1}
+    assert values[3] == {"sha256": mine[WEIGHTS], "commit": v2}
+    assert values[4]["sha256"] == mine["notes/how it was made.md"]
     handed_out = {CONFIG, WEIGHTS, "README.md", "notes/how it was made.md"}
-    assert values[6] == {"commit": v2, "files": {path: mine[path] for path in handed_out}}
-    assert values[7] == {"commit": v1, "files": first}
-    assert CONFIG in values[8]["files"]
-    assert set(values[9]) - {".gitattributes"} == handed_out
-    siblings = {row["rfilename"]: row for row in values[10]["siblings"]}
-    assert values[10]["sha"] == v2
+    assert values[5] == {"commit": v2, "files": {path: mine[path] for path in handed_out}}
+    assert values[6] == {"commit": v1, "files": first}
+    assert CONFIG in values[7]["files"]
+    assert set(values[8]) - {".gitattributes"} == handed_out
+    siblings = {row["rfilename"]: row for row in values[9]["siblings"]}
+    assert values[9]["sha"] == v2
     assert siblings[WEIGHTS]["lfs"]["sha256"] == mine[WEIGHTS]
-    assert values[11]["etag"] == mine[WEIGHTS]
-    assert values[11]["commit_hash"] == v2
+    assert values[10]["etag"] == mine[WEIGHTS]
+    assert values[10]["commit_hash"] == v2
     assert {row.version_id for row in Download.objects.all()} == {repo.v1.pk, repo.v2.pk}
 
 
