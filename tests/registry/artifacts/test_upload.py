@@ -69,9 +69,7 @@ def test_a_raw_body_is_the_file_and_its_header_the_name_F6_F9(client: APIClient)
 @pytest.mark.parametrize(
     "content_type", ["application/x-www-form-urlencoded", "application/json", "text/plain", ""]
 )
-def test_a_raw_body_of_any_type_is_kept_byte_for_byte(
-    client: APIClient, content_type: str
-) -> None:
+def test_a_raw_body_of_any_type_is_kept_byte_for_byte(client: APIClient, content_type: str) -> None:
     data = b'{"a": 1}&b=%00\xff'
     answer = _raw(
         client, "/artifact/code", data, content_type=content_type, **{"X-Model-Name": "odd"}
@@ -117,9 +115,7 @@ def test_the_model_is_made_once_and_found_again_by_its_name_F13_F17(client: APIC
     ("kind", "field"),
     [("model", "model_key"), ("code", "code_key"), ("dataset", "dataset_key")],
 )
-def test_each_type_sets_its_own_key_F14_F15_F16(
-    client: APIClient, kind: str, field: str
-) -> None:
+def test_each_type_sets_its_own_key_F14_F15_F16(client: APIClient, kind: str, field: str) -> None:
     answer = _raw(client, f"/artifact/{kind}", **{"X-Model-Name": "keys"}).json()
     keys = {"model_key", "code_key", "dataset_key"}
     assert answer["model"][field] == answer["s3_key"]
