@@ -1,4 +1,4 @@
-"""ASGI entry: the gateway's data plane (``/v1/*``) in front of Django."""
+"""ASGI entry: the gateway's data plane (``/v1/*``, ``/invocations``) in front of Django."""
 
 import os
 
@@ -13,10 +13,11 @@ from config.accounts.large_bodies import LargeBodies  # noqa: E402
 from config.core.logs import configure  # noqa: E402
 from serving.gateway.app import build_app  # noqa: E402
 from serving.gateway.gateway import SCOPE_KEY, Gateway  # noqa: E402
+from serving.gateway.invocations import PATHS  # noqa: E402
 
 
 class Application:
-    """Sends ``/v1/*`` to the gateway and all else to Django; the server's lifespan is both's."""
+    """Sends what asks for answers to the gateway, all else to Django; the lifespan is both's."""
 
     def __init__(self, django: ASGIApp, gateway: Gateway) -> None:
         self._django = django
@@ -27,7 +28,7 @@ class Application:
         """Handle one connection."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif scope["type"] == "http" and f"{scope['path']}/".startswith("/v1/"):
+        elif scope["type"] == "http" and _asks_for_answers(scope["path"]):
             await self._data_plane(scope, receive, send)
         else:
             # The console's playground asks through this process's data plane.
@@ -40,6 +41,10 @@ class Application:
         await receive()
         await self._gateway.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _asks_for_answers(path: str) -> bool:
+    return path in PATHS or f"{path}/".startswith("/v1/")
 
 
 configure()

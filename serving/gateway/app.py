@@ -1,4 +1,4 @@
-"""The routes of ``/v1/*``: parse, authorise, answer; every refusal in OpenAI's shape."""
+"""The data plane's routes; those of ``/v1/*`` refuse in OpenAI's shape."""
 
 import re
 import uuid
@@ -19,20 +19,21 @@ from config.core.errors import DomainError, ErrorKind
 from config.core.middleware import request_id_var
 from serving.domain import openai_api
 from serving.domain.openai_answers import error_body
-from serving.domain.openai_api import AskedAnswer, RequestRefused
+from serving.domain.openai_api import AskedAnswer
 from serving.domain.routing import DeploymentRoute, Standing
-from serving.gateway.answering import Answering, find_route
-from serving.gateway.bodies import read_body, until_disconnect
-from serving.gateway.delivery import Delivery
+from serving.gateway import asking, invocations
+from serving.gateway.answering import find_route
+from serving.gateway.bodies import read_body
 from serving.gateway.feedback import FeedbackEndpoint
 from serving.gateway.gateway import Gateway
 from serving.gateway.hosts import AllowedHosts
+from serving.gateway.invocations import Invocations
 from serving.metrics.answers import ANSWERS
+from serving.sagemaker.constants import MODEL_SERVER_ERROR
 
 log = structlog.get_logger(__name__)
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_MAX_UNIT_CHARS = 200
 _KINDS: Mapping[ErrorKind, str] = {
     ErrorKind.UNAUTHENTICATED: "authentication_error",
     ErrorKind.FORBIDDEN: "permission_error",
@@ -56,6 +57,7 @@ def build_app(gateway: Gateway) -> ASGIApp:
                 "/v1/completions", _Answers(gateway, openai_api.parse_completion), methods=["POST"]
             ),
             Route("/v1/feedback", FeedbackEndpoint(gateway), methods=["POST"]),
+            *(Route(path, Invocations(gateway)) for path in invocations.PATHS),
         ],
         exception_handlers={
             DomainError: _on_domain_error,
@@ -141,29 +143,22 @@ class _Answers:
         request = Request(scope, receive)
         gateway = self._gateway
         grant = await gateway.access.grant_of(request.headers, scope=Act.INFER)
-        unit = request.headers.get("X-Formulary-Unit", "")
-        if len(unit) > _MAX_UNIT_CHARS:
-            raise RequestRefused(
-                f"X-Formulary-Unit is longer than {_MAX_UNIT_CHARS} characters.",
-                param="X-Formulary-Unit",
-            )
+        unit = asking.unit_of(request)
         try:
             raw = await read_body(request, gateway.limits.body_bytes)
         except ClientDisconnect:
             return
         asked = self._parse(openai_api.parse_body(raw))
-        more_headers = []
-        if gateway.snapshots.is_control_away:
-            more_headers.append((b"x-formulary-control-plane", b"away"))
-        answering = Answering(
-            gateway=gateway,
-            route=find_route(gateway, asked.model),
+        route = find_route(gateway, asked.model)
+        await asking.answer(
+            gateway,
+            route=route,
             asked=asked,
             grant=grant,
             unit=unit,
-            delivery=Delivery(send=send, asked=asked, rows=gateway.rows, more_headers=more_headers),
+            receive=receive,
+            send=send,
         )
-        await until_disconnect(receive, answering.run())
 
 
 async def _on_domain_error(_: Request, error: Exception) -> Response:
@@ -193,9 +188,11 @@ async def _on_http_error(_: Request, error: Exception) -> Response:
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 
-async def _on_defect(_: Request, error: Exception) -> Response:
+async def _on_defect(request: Request, error: Exception) -> Response:
     log.error("gateway.defect", exc_info=error)
     ANSWERS.refused("internal")
+    if request.url.path in invocations.PATHS:
+        return JSONResponse({"detail": MODEL_SERVER_ERROR}, status_code=500)
     body = error_body(
         message="Something failed here. This is our fault; it is safe to try again.",
         kind="server_error",
