@@ -61,7 +61,7 @@ def refusal_of(error: Exception, *, alias: str | None = None) -> Response | None
     if isinstance(error, AdapterNotFound) and alias:
         detail = ResponseMessage.ADAPTER_NOT_FOUND.format(alias=alias)
         return Response({"detail": detail}, error.status_code)
-    status, detail = getattr(error, "status_code", None), getattr(error, "detail", None)
-    if not isinstance(status, int) or detail is None:
+    status, words = getattr(error, "status_code", None), getattr(error, "detail", None)
+    if not isinstance(status, int) or words is None:
         return None
-    return Response({"detail": detail}, status, getattr(error, "headers", None))
+    return Response({"detail": words}, status, getattr(error, "headers", None))

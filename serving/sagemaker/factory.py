@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +16,32 @@ from serving.sagemaker.responses import Response, as_response
 from serving.sagemaker.shapes import Shape
 from serving.sagemaker.transforms import get_transform_cls_from_handler_type
 
-Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 Decorator = Callable[[Handler], Handler]
+
+
+class Endpoint:
+    """A handler with its translation around it; takes the toolkit's request."""
+
+    def __init__(self, handler: Handler, transform: BaseLoRAApiTransform) -> None:
+        functools.update_wrapper(self, handler)
+        self.handler = handler
+        self.transform = transform
+
+    async def __call__(self, raw_request: Request) -> Response:
+        """Translate, call, translate back.
+
+        Raises:
+            HTTPException: the request is refused.
+        """
+        if not isinstance(raw_request, Request):
+            raise TypeError(
+                f"A handler takes the toolkit's Request, not {type(raw_request).__name__}: "
+                "mount it with bootstrap(), or wrap it with sagemaker_view()"
+            )
+        output = await self.transform.transform_request(raw_request)
+        alias = get_adapter_alias_from_request_header(raw_request)
+        response = await _call(self.handler, *_arguments(output), alias=alias)
+        return self.transform.transform_response(response, output)
 
 
 def create_transform_decorator(
@@ -42,7 +66,7 @@ def create_transform_decorator(
 
         def decorate(handler: Handler) -> Handler:
             _check_arguments(handler, transform)
-            return _register(registry, handler_type, _wrapped(handler, transform))
+            return _register(registry, handler_type, Endpoint(handler, transform))
 
         return decorate
 
@@ -51,9 +75,8 @@ def create_transform_decorator(
 
 def waits(handler: Handler) -> bool:
     """Whether a handler needs an event loop."""
-    inner: bool | None = getattr(handler, "handler_waits", None)
-    if inner is not None:
-        return inner
+    if isinstance(handler, Endpoint):
+        return waits(handler.handler)
     call = getattr(handler, "__call__", None)  # noqa: B004 - an object with an async __call__
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
 
@@ -70,23 +93,6 @@ async def respond(handler: Handler, request: Request) -> Response:
 def _register(registry: Registry, handler_type: str, handler: Handler) -> Handler:
     registry.add_handler(handler_type, handler)
     return handler
-
-
-def _wrapped(handler: Handler, transform: BaseLoRAApiTransform) -> Endpoint:
-    @functools.wraps(handler)
-    async def endpoint(raw_request: Request) -> Response:
-        if not isinstance(raw_request, Request):
-            raise TypeError(
-                f"A handler takes the toolkit's Request, not {type(raw_request).__name__}: "
-                "mount it with bootstrap(), or wrap it with sagemaker_view()"
-            )
-        output = await transform.transform_request(raw_request)
-        alias = get_adapter_alias_from_request_header(raw_request)
-        response = await _call(handler, *_arguments(output), alias=alias)
-        return transform.transform_response(response, output)
-
-    endpoint.handler_waits = waits(handler)  # type: ignore[attr-defined]
-    return endpoint
 
 
 def _arguments(output: BaseLoRATransformRequestOutput) -> tuple[Any, ...]:

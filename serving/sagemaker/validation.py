@@ -12,6 +12,7 @@ NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME_LETTERS - 1}}}")
 UUID_SHAPED = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.I)
 _TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
 _FALSE = frozenset({"0", "off", "f", "false", "n", "no"})
+_DIGITS: dict[float, str] = {0: "0", 1: "1"}
 _Fault = dict[str, Any]
 
 
@@ -75,7 +76,7 @@ def _flag(data: Mapping[str, Any], field: str, faults: list[_Fault], *, default:
     if isinstance(value, bool):
         return value
     if isinstance(value, str | int | float):
-        word = value.lower() if isinstance(value, str) else {0: "0", 1: "1"}.get(value)
+        word = value.lower() if isinstance(value, str) else _DIGITS.get(value)
         if word in _TRUE or word in _FALSE:
             return word in _TRUE
         said = "Input should be a valid boolean, unable to interpret input"

@@ -6,7 +6,7 @@ from typing import Any
 
 import jmespath
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.sagemaker.requests import Request
@@ -21,7 +21,11 @@ REQUEST = Request(
 BODY = {"name": "my-lora-adapter", "src": "s3://bucket/adapter", "preload": True, "pin": False}
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -240,6 +244,7 @@ def test_a_shape_is_a_mapping_of_texts(shape: Any) -> None:
         compile_shape(shape)
 
 
+@settings(max_examples=30)
 @given(body=st.dictionaries(names, json_values, max_size=4), asked=st.lists(names, max_size=4))
 def test_translating_finds_what_is_there_and_null_elsewhere_S1(
     body: dict[str, Any], asked: list[str]
@@ -266,6 +271,7 @@ trees = st.recursive(
 )
 
 
+@settings(max_examples=30)
 @given(shape=st.dictionaries(names, trees, max_size=3), body=st.dictionaries(names, json_values))
 def test_what_comes_out_has_the_form_of_its_shape(
     shape: dict[str, Any], body: dict[str, Any]
@@ -281,6 +287,7 @@ def test_what_comes_out_has_the_form_of_its_shape(
     check(shape, shaped(shape, body))
 
 
+@settings(max_examples=30)
 @given(
     st.lists(st.from_regex(r"[A-Za-z0-9]{1,6}", fullmatch=True), min_size=1, max_size=4),
     st.from_regex(r"[ -~]{1,12}", fullmatch=True),
