@@ -55,8 +55,8 @@ def train(job: TrainingJob, watch: Watch) -> Trained:
     course = _Course(job, encoded, pad if pad is not None else tokenizer.eos_token_id, watch)
     course.run()
     return Trained(
-        files=write_package(course.model, job, facts, trained=course.outcome(with_seconds=False)),
-        metrics=course.outcome(with_seconds=True),
+        files=write_package(course.model, job, facts, trained=course.outcome(with_course=False)),
+        metrics=course.outcome(with_course=True),
     )
 
 
@@ -75,7 +75,7 @@ class _Course:
         self._step = 0
         self._series: list[list[float]] = []
         self._pending: list[float] = []
-        self._seconds_before = 0.0
+        self._seconds_before, self._went_on_from = 0.0, 0
         self._began_at = time.monotonic()
 
     def run(self) -> None:
@@ -98,8 +98,8 @@ class _Course:
                 self._save()
                 saved_at = time.monotonic()
 
-    def outcome(self, *, with_seconds: bool) -> dict[str, Any]:
-        """What was measured; losses in nats per token. Without times it is the same each time."""
+    def outcome(self, *, with_course: bool) -> dict[str, Any]:
+        """What was measured; losses in nats per token. Without the course it is always the same."""
         final_loss = self._series[-1][1]
         found = {
             "examples": len(self._encoded.rows),
@@ -112,8 +112,12 @@ class _Course:
             "perplexity": round(math.exp(min(final_loss, 50.0)), 4),
             "trainable_parameters": sum(weight.numel() for weight in self._weights),
         }
-        if with_seconds:
-            found |= {"seconds": round(self._seconds(), 3), "device": self._device.type}
+        if with_course:
+            found |= {
+                "seconds": round(self._seconds(), 3),
+                "device": self._device.type,
+                "went_on_from_step": self._went_on_from,
+            }
         return found
 
     def _seconds(self) -> float:
@@ -214,7 +218,7 @@ class _Course:
         torch.set_rng_state(parts["random"]["cpu"])
         if self._device.type == "cuda" and "cuda" in parts["random"]:
             torch.cuda.set_rng_state(parts["random"]["cuda"])
-        self._step = found.step
+        self._step = self._went_on_from = found.step
         self._series = [list(point) for point in found.told["series"]]
         self._pending = list(found.told["pending"])
         self._seconds_before = float(found.told["seconds"])
