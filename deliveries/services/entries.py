@@ -178,6 +178,15 @@ def look_again(*, entry: LoraEntry, actor: Actor) -> LoraEntry:
     return _update(entry, columns, None, "entry.changed", actor)
 
 
+def require_file(entry: LoraEntry) -> None:
+    """Look whether the entry's file is there and may be read; nothing is written.
+
+    Raises:
+        FilePathRefused, StoreAway: it is not; the store does not answer.
+    """
+    files.look(entry.file_path, hash_up_to_bytes=0)
+
+
 def _update(
     entry: LoraEntry,
     columns: Mapping[str, Any],

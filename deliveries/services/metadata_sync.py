@@ -1,0 +1,49 @@
+"""Mirrors the metadata of all entries at once, with their files looked at anew."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from config.core.actors import Actor
+from deliveries.domain.file_refs import S3
+from deliveries.manager_errors import EntryNotFound, FilePathRefused, StoreAway
+from deliveries.models import LoraEntry
+from deliveries.selectors.entries import entries as present
+from deliveries.services import entries, metadata, settling
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """One entry, where its document lies, and what went wrong (empty: nothing)."""
+
+    entry: LoraEntry
+    address: str
+    error: str = ""
+
+
+def sync_all(*, is_dry_run: bool, actor: Actor) -> Iterator[Synced]:
+    """Hash each entry's file, write down what changed, mirror it, have it validated.
+
+    An entry whose file is gone or unreadable is told and left as it lies in the store. With
+    ``is_dry_run`` files are looked at and nothing is written anywhere.
+    """
+    for entry in present().order_by("pk").iterator(chunk_size=200):
+        target = metadata.target_of(entry)
+        address = f"{S3}{target.bucket}/{target.key}"
+        yield Synced(entry, address, _sync(entry, is_dry_run=is_dry_run, actor=actor))
+
+
+def _sync(entry: LoraEntry, *, is_dry_run: bool, actor: Actor) -> str:
+    try:
+        if is_dry_run:
+            entries.require_file(entry)
+            return ""
+        fresh = entries.look_again(entry=entry, actor=actor)
+    except (FilePathRefused, StoreAway) as error:
+        return error.message
+    except EntryNotFound:
+        return ""  # deleted while we came to it
+    if not metadata.mirror(fresh):
+        fresh.refresh_from_db()
+        return fresh.mirror_error
+    settling.settle(entry_id=fresh.pk)
+    return ""
