@@ -4,16 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Max, Min, OuterRef, Subquery, Sum
+from django.db.models import Count, Max, Min, OuterRef, Q, Subquery, Sum
 
 from serving.models import Download
 
+# Whoever pulled nothing but texts holds no copy of the model.
+_WEIGHTS = Q(path__endswith=".safetensors")
 MAX_HOLDERS = 200
 
 
 @dataclass(frozen=True)
 class Holder:
-    """An account that was given bytes of a digest: how often, when, how much, with what."""
+    """An account that was given weights of a digest: how often, when, how much, with what."""
 
     username: str
     printed_name: str
@@ -25,14 +27,14 @@ class Holder:
 
 
 def holders_of(digest: str) -> Sequence[Holder]:
-    """The accounts that were given bytes of this digest, the latest first; at most ``MAX_HOLDERS``.
+    """The accounts that were given weights of this digest, the latest ``MAX_HOLDERS`` first.
 
     A copy that was passed on by hand is in no ledger.
     """
-    newest = Download.objects.filter(digest=digest, account=OuterRef("account")).order_by("-at")
+    weights = Download.objects.filter(_WEIGHTS, digest=digest)
+    newest = weights.filter(account=OuterRef("account")).order_by("-at")
     rows = (
-        Download.objects.filter(digest=digest)
-        .values("account__username", "account__person__printed_name")
+        weights.values("account__username", "account__person__printed_name")
         .annotate(
             times=Count("pk"),
             total_bytes=Sum("size_bytes"),
@@ -57,8 +59,8 @@ def holders_of(digest: str) -> Sequence[Holder]:
 
 
 def accounts_with(digest: str) -> int:
-    """How many accounts were given bytes of this digest."""
-    return Download.objects.filter(digest=digest).values("account").distinct().count()
+    """How many accounts were given weights of this digest."""
+    return Download.objects.filter(_WEIGHTS, digest=digest).values("account").distinct().count()
 
 
 def counts_of(adapter_ids: Iterable[int]) -> Mapping[int, int]:

@@ -76,6 +76,8 @@ def test_the_holders_of_a_digest(client: Client, repo: Repository) -> None:
     client.get(repo.url(), headers={"user-agent": "second"})
     other.get(repo.url(revision=repo.v2.commit_id))
     other.get(repo.url(revision="v1"))
+    texts = accounts.token_text(accounts.user(Role.REVIEWER))
+    hub.client_with(texts).get(repo.url(CONFIG), headers={"x-hf-download-counter": "1"})
     found = holders_of(repo.v2.digest)
     assert [(row.username, row.count) for row in found] == [
         (agent.username, 1),
@@ -83,4 +85,4 @@ def test_the_holders_of_a_digest(client: Client, repo: Repository) -> None:
     ]
     assert found[1].user_agent == "second"
     assert found[1].first_at < found[1].last_at
-    assert client.get(repo.api()).json()["downloads"] == 4
+    assert client.get(repo.api()).json()["downloads"] == 5
