@@ -11,12 +11,7 @@ from config.accounts.permissions import needs
 from config.accounts.roles import Act
 from deliveries.selectors import deliveries as reads
 
-from .delivery_serializers import (
-    AttemptSerializer,
-    DeliveryLineSerializer,
-    DeliverySerializer,
-    shown,
-)
+from .delivery_serializers import DeliveryLineSerializer, DeliverySerializer, shown
 
 
 class DeliveryList(ListView):
@@ -43,6 +38,5 @@ class DeliveryDetail(ApiView):
     def get(self, request: Request, uuid: UUID) -> Response:
         """Prompt, parameters, state, result and each try."""
         job = reads.job_of(self.user, uuid)
-        attempts = AttemptSerializer(job.attempts.all(), many=True).data
-        body = DeliverySerializer({**shown(job), "attempts": attempts}).data
+        body = DeliverySerializer({**shown(job), "attempts": job.attempts.all()}).data
         return Response(body, headers={"Cache-Control": "no-store"})

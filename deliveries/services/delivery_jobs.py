@@ -1,9 +1,11 @@
 """Delivery jobs: taken in, tried by a worker, tried again, taken over, ended."""
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from django.conf import settings
 
 from config.core import clock, egress
@@ -30,6 +32,7 @@ from deliveries.services import delivery_means, delivery_records
 from deliveries.services.delivery_records import Failure
 from deliveries.states import Mode
 
+log = structlog.get_logger(__name__)
 MAX_PROMPT_LETTERS = 100_000
 # Far longer than a command may run: what lies there then was left by a killed worker.
 PROMPT_FILES_KEPT = timedelta(hours=1)
@@ -75,9 +78,17 @@ def run(*, job_id: int) -> bool:
     if job is None:
         return False
     failpoint("delivery.begun")
+    began = time.monotonic()
     with beating(lambda: delivery_records.beat(job)):
         outcome = _try(job)
         failpoint("delivery.before_result")
+    log.info(
+        "delivery.tried",
+        object=str(job.uuid),
+        attempt=job.attempts_count,
+        state="failed" if isinstance(outcome, Failure) else "succeeded",
+        duration_ms=round(1000 * (time.monotonic() - began)),
+    )
     if isinstance(outcome, Failure):
         return delivery_records.fail(job, outcome)
     return delivery_records.succeed(job, outcome.detail)

@@ -1,0 +1,82 @@
+"""What Prometheus is told of deliveries, read over HTTP."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from config.accounts.selectors import actor_of
+from config.core import clock
+from deliveries.models import DeliveryJob, LoraEntry
+from deliveries.services import delivery_jobs
+from tests.architecture.environment import ROOT
+from tests.deliveries.delivery.receiver import Receiver
+from tests.factories import accounts
+
+TOKEN = "a token for this test alone"
+PROMPT = "calm, Ms Example"
+
+
+def _told() -> tuple[str, dict[tuple[str, str, str], float]]:
+    """The text, and (sample, mode, upper bound) → value."""
+    answer = Client().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    return text, {
+        (sample.name, sample.labels.get("mode", ""), sample.labels.get("le", "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deliveries_failures_and_latency_are_counted_L27(receiver: Receiver, settings: Any) -> None:
+    settings.METRICS_TOKEN = TOKEN
+    actor = actor_of(accounts.engineer())
+    LoraEntry.objects.create(name="calm", file_path="/x", is_compose_active=True)
+    LoraEntry.objects.create(name="loud", file_path="/y")
+    began = clock.now()
+
+    def deliver(statuses: list[int], seconds: float) -> DeliveryJob:
+        receiver.statuses = list(statuses)
+        with clock.frozen_at(began):
+            job = delivery_jobs.enqueue(
+                actor=actor, prompt=PROMPT, mode="http", params=receiver.params
+            )
+        for _ in statuses or [200]:
+            with clock.frozen_at(began + timedelta(seconds=seconds)):
+                delivery_jobs.run(job_id=job.pk)
+                DeliveryJob.objects.filter(pk=job.pk).update(next_try_at=began)
+        return job
+
+    deliver([], 0.3)
+    deliver([], 20)
+    deliver([500] * 4, 7)
+    with clock.frozen_at(began):
+        delivery_jobs.enqueue(actor=actor, prompt=PROMPT, mode="http", params=receiver.params)
+    text, told = _told()
+    name = "formulary_deliveries"
+    assert told[f"{name}_enqueued_total", "http", ""] == 4
+    assert told[f"{name}_failed_total", "http", ""] == 1
+    assert told[f"{name}_enqueued_total", "s3", ""] == told[f"{name}_failed_total", "s3", ""] == 0
+    within = {
+        bound: told[f"{name}_latency_seconds_bucket", "http", bound]
+        for bound in ("0.25", "0.5", "10.0", "30.0", "+Inf")
+    }
+    assert within == {"0.25": 0, "0.5": 1, "10.0": 2, "30.0": 3, "+Inf": 3}
+    assert told[f"{name}_latency_seconds_count", "http", ""] == 3
+    assert told[f"{name}_latency_seconds_sum", "http", ""] == pytest.approx(27.3)
+    assert told["formulary_adapters_count", "", ""] == 2
+    assert told["formulary_adapters_active_count", "", ""] == 1
+    assert "Example" not in text and str(receiver.port) not in text
+    modes = {mode for sample, mode, _ in told if sample.startswith(name)}
+    assert modes == {"http", "cli", "s3", "webhook"}, "as many as there are channels"
+
+
+def test_the_page_on_observing_names_these_too() -> None:
+    page = (ROOT / "docs" / "observing.md").read_text()
+    for name in ("adapters_count", "adapters_active_count", "deliveries_enqueued",
+                 "deliveries_failed", "deliveries_latency_seconds"):  # fmt: skip
+        assert f"`formulary_{name}" in page
