@@ -1,0 +1,379 @@
+"""The mirror of metadata in an object store, and the outside validator that is told of it."""
+
+import hashlib
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import datetime
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from celery import current_app
+from django.core.management import CommandError, call_command
+from django.db import transaction
+from rest_framework.test import APIClient
+
+from compliance.models import AuditEvent
+from deliveries.models import LoraEntry
+from deliveries.selectors.entries import unsettled_ids
+from deliveries.services import settling
+from tests.deliveries.manager.conftest import ACCOUNT, SECRET, Store, Validator, settled
+from tests.factories import accounts
+
+pytestmark = pytest.mark.django_db
+Register = Callable[..., dict[str, Any]]
+PATH = "/manager/adapters"
+
+
+def documents(store: Store, settings: Any) -> dict[str, Any]:
+    """Key → document, as a reader outside sees the bucket."""
+    bucket = settings.METADATA_BUCKET
+    return {key: store.json(bucket, key) for key in store.keys(bucket)}
+
+
+def waiting(queue: str = settling.QUEUE) -> list[int]:
+    """Takes what waits for the workers out of the queue: the entries that are to be settled."""
+    found = []
+    with current_app.connection_for_write() as connection:
+        simple = connection.SimpleQueue(queue)
+        while True:
+            try:
+                message = simple.get(block=False)
+            except simple.Empty:
+                return found
+            message.ack()
+            if message.headers["task"] == settling.TASK:
+                found.append(message.payload[0][0])
+
+
+def test_files_stay_local_while_their_metadata_is_mirrored_L31(
+    register: Register, mirroring: Store, settings: Any
+) -> None:
+    adapter = register("one")
+    settled(adapter["id"])
+    assert Path(adapter["file_path"]).read_bytes() == b"one" * 10
+    [document] = documents(mirroring, settings).values()
+    assert document["file_path"] == adapter["file_path"]
+    assert mirroring.keys(settings.METADATA_BUCKET) == [f"metadata/{adapter['id']}.json"]
+
+
+def test_every_change_is_mirrored_where_mirroring_is_on_L33(
+    client: APIClient, register: Register, store: Store, settings: Any
+) -> None:
+    silent = register("silent")
+    settled(silent["id"])
+    assert documents(store, settings) == {}
+    settings.METADATA_SYNC = True
+    adapter = register("one")
+    settled(adapter["id"])
+    key = f"metadata/{adapter['id']}.json"
+    assert documents(store, settings)[key]["name"] == "one"
+    client.patch(f"{PATH}/{adapter['id']}", {"name": "two", "tags": ["a"]})
+    assert unsettled_ids() == [row.pk for row in LoraEntry.objects.order_by("pk")]
+    settled(adapter["id"])
+    settled(silent["id"])
+    found = documents(store, settings)
+    assert (found[key]["name"], found[key]["tags"]) == ("two", ["a"])
+    assert len(found) == 2
+    assert unsettled_ids() == []
+
+
+def test_the_mirror_lies_in_the_bucket_that_is_named_L35(
+    register: Register, mirroring: Store, settings: Any
+) -> None:
+    first, settings.METADATA_BUCKET = settings.METADATA_BUCKET, f"{settings.METADATA_BUCKET}-two"
+    mirroring.s3.create_bucket(Bucket=settings.METADATA_BUCKET)
+    settled(register("one")["id"])
+    assert mirroring.keys(first) == []
+    assert len(mirroring.keys(settings.METADATA_BUCKET)) == 1
+
+
+def test_a_bucket_that_is_not_there_is_told_and_tried_again(
+    register: Register, loose_store: Store, settings: Any
+) -> None:
+    settings.METADATA_SYNC = True
+    settings.METADATA_BUCKET = f"{settings.METADATA_BUCKET}-two"
+    entry = settled(register("one")["id"])
+    assert (entry.mirrored_revision, entry.mirror_error) == (0, "There is no such bucket.")
+    assert unsettled_ids() == [entry.pk]
+    loose_store.s3.create_bucket(Bucket=settings.METADATA_BUCKET)
+    entry = settled(str(entry.uuid))
+    assert (entry.mirrored_revision, entry.mirror_error) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "start"), [("metadata", "metadata/"), ("a/b", "a/b/"), ("/a/", "a/"), ("", "")]
+)
+def test_the_keys_begin_with_the_prefix_L36(
+    register: Register, strict_store: Store, settings: Any, prefix: str, start: str
+) -> None:
+    settings.METADATA_SYNC = True
+    settings.METADATA_PREFIX = prefix
+    entry = settled(register("one")["id"])
+    assert strict_store.keys(settings.METADATA_BUCKET) == [f"{start}{entry.uuid}.json"]
+
+
+def test_the_key_is_made_of_prefix_and_id_L46(
+    register: Register, mirroring: Store, settings: Any
+) -> None:
+    ids = [register(name)["id"] for name in ("one", "two")]
+    for each in ids:
+        settled(each)
+    found = documents(mirroring, settings)
+    assert {key: document["id"] for key, document in found.items()} == {
+        f"metadata/{each}.json": each for each in ids
+    }
+
+
+def test_the_connection_goes_with_the_account_that_is_named_L39(
+    register: Register, strict_store: Store, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.METADATA_SYNC = True
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody-else")
+    entry = settled(register("one")["id"])
+    assert (entry.mirrored_revision, bool(entry.mirror_error)) == (0, True)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
+    assert settled(str(entry.uuid)).mirrored_revision == 1
+
+
+def test_the_connection_is_signed_with_the_secret_that_is_set_L40(
+    register: Register, strict_store: Store, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.METADATA_SYNC = True
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a wrong secret")
+    entry = settled(register("one")["id"])
+    assert (entry.mirrored_revision, bool(entry.mirror_error)) == (0, True)
+    assert strict_store.keys(settings.METADATA_BUCKET) == []
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    assert settled(str(entry.uuid)).mirrored_revision == 1
+
+
+def test_the_mirror_is_written_after_the_commit_L45(
+    register: Register, mirroring: Store, settings: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    waiting()
+    with django_capture_on_commit_callbacks(execute=True):
+        register("one")
+        assert waiting() == []
+        assert documents(mirroring, settings) == {}
+    assert waiting() == [LoraEntry.objects.get().pk]
+    with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
+        register("two")
+        transaction.set_rollback(True)
+    assert waiting() == []
+    settings.REDIS_URL = ""  # a single process has no worker: it does it itself, after the commit
+    with django_capture_on_commit_callbacks(execute=True):
+        register("three")
+        assert documents(mirroring, settings) == {}
+    assert [each["name"] for each in documents(mirroring, settings).values()] == ["three"]
+
+
+def test_mirroring_again_overwrites_the_same_key_L47(
+    client: APIClient, register: Register, mirroring: Store, settings: Any
+) -> None:
+    adapter = register("one")
+    for weight in (1, 2, 3):
+        client.patch(f"{PATH}/{adapter['id']}", {"weight": weight, "tags": [str(weight)]})
+        settled(adapter["id"])
+        settled(adapter["id"])
+    [document] = documents(mirroring, settings).values()
+    assert document["tags"] == ["3"]
+
+
+def test_a_deleted_entry_leaves_the_mirror(
+    client: APIClient, register: Register, mirroring: Store, settings: Any
+) -> None:
+    adapter, never = register("one"), register("never mirrored")
+    settled(adapter["id"])
+    for each in (adapter, never):
+        assert client.delete(f"{PATH}/{each['id']}").status_code == 204
+    gone = LoraEntry.objects.get(uuid=adapter["id"])
+    assert unsettled_ids() == [gone.pk]
+    settled(adapter["id"])
+    assert documents(mirroring, settings) == {}
+    assert unsettled_ids() == []
+
+
+def test_readers_outside_need_nothing_but_the_store_L49(
+    register: Register, mirroring: Store, settings: Any
+) -> None:
+    expected = {}
+    for name in ("one", "two"):
+        adapter = register(name, tags=["style:anime"])
+        settled(adapter["id"])
+        expected[adapter["id"]] = (name, adapter["sha256"], adapter["file_path"])
+    answer = mirroring.s3.head_object(
+        Bucket=settings.METADATA_BUCKET, Key=f"metadata/{next(iter(expected))}.json"
+    )
+    assert answer["ContentType"] == "application/json"
+    found = documents(mirroring, settings).values()
+    assert {each["id"]: (each["name"], each["sha256"], each["file_path"]) for each in found} == (
+        expected
+    )
+
+
+def test_the_document_says_what_it_should_and_no_more_L54_L55_L56_L57_L58_L59_L60_L61(
+    register: Register, mirroring: Store, settings: Any
+) -> None:
+    tags = ["style:anime", "resolution:512"]
+    preview = "https://cdn.example/preview/1.png"
+    adapter = register("one", tags=tags, preview_url=preview)
+    entry = settled(adapter["id"])
+    [document] = documents(mirroring, settings).values()
+    data = Path(adapter["file_path"]).read_bytes()
+    assert document == {
+        "id": adapter["id"],
+        "name": "one",
+        "file_path": adapter["file_path"],
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size_bytes": len(data),
+        "tags": tags,
+        "created_at": entry.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "preview_url": preview,
+    }
+    assert datetime.fromisoformat(document["created_at"]).utcoffset() is not None
+
+
+def test_the_mirror_holds_no_secret_L50(
+    client: APIClient, register: Register, mirroring: Store, validator: Validator, settings: Any
+) -> None:
+    settings.CIVITAI_API_KEY = "civitai-key-123"
+    inside = f"s3://{settings.METADATA_BUCKET}/preview.png"
+    settled(register("one", preview_url=inside)["id"])
+    text = json.dumps(list(documents(mirroring, settings).values()))
+    token = str(client._credentials["HTTP_AUTHORIZATION"]).removeprefix("Bearer ")  # type: ignore[attr-defined]
+    for secret in (SECRET, settings.CIVITAI_API_KEY, token, settings.SECRET_KEY, accounts.PASSWORD):
+        assert secret not in text
+    body = json.dumps([asked for _, asked in validator.asked])
+    assert validator.asked and SECRET not in body and settings.CIVITAI_API_KEY not in body
+    for address in ("https://u:pw@cdn.example/1.png", "https://cdn.example/1.png?sig=abc"):
+        refused = client.post(PATH, {"name": "x", "file_path": "/", "preview_url": address})
+        assert refused.status_code == 400
+
+
+def test_previews_have_signed_addresses_that_end_L51(
+    client: APIClient, register: Register, strict_store: Store, settings: Any
+) -> None:
+    settings.METADATA_SYNC = True
+    settings.METADATA_PREVIEW_SECONDS = 120
+    bucket = settings.METADATA_BUCKET
+    strict_store.s3.put_object(Bucket=bucket, Key="p/1.png", Body=b"picture")
+    adapter = register("one", preview_url=f"s3://{bucket}/p/1.png")
+    settled(adapter["id"])
+    document = strict_store.json(bucket, f"metadata/{adapter['id']}.json")
+    for address in (document["preview_url"], adapter["preview_url"]):
+        assert parse_qs(urlsplit(address).query)["X-Amz-Expires"] == ["120"]
+        with urllib.request.urlopen(address) as answer:
+            assert answer.read() == b"picture"
+        for forged in (address.partition("?")[0], address.replace("1.png", "2.png")):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(forged)
+            assert refused.value.code == 403
+
+
+def test_without_an_account_to_sign_with_the_list_still_answers(
+    client: APIClient, register: Register, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    address = f"s3://{settings.METADATA_BUCKET}/p/1.png"
+    register("one", preview_url=address)
+    assert client.get(PATH).json()["items"][0]["preview_url"] == address
+
+
+def test_a_store_that_is_away_is_tried_again_later(
+    register: Register, mirroring: Store, settings: Any
+) -> None:
+    endpoint, settings.METADATA_S3_ENDPOINT = settings.METADATA_S3_ENDPOINT, "http://127.0.0.1:1"
+    entry = settled(register("one")["id"])
+    assert "does not answer" in entry.mirror_error
+    assert unsettled_ids() == [entry.pk]
+    settings.METADATA_S3_ENDPOINT = endpoint
+    assert settled(str(entry.uuid)).mirror_error == ""
+    assert len(documents(mirroring, settings)) == 1
+
+
+def test_the_outside_validator_is_asked_with_its_key_L41_L42_L48(
+    client: APIClient, loras: Path, validator: Validator
+) -> None:
+    path = loras / "a.safetensors"
+    path.write_bytes(b"weights")
+    made = client.post(PATH, {"name": "one", "file_path": str(path)})
+    assert made.status_code == 202
+    told = made.json()["adapter"]
+    assert told["validation_status"] == "pending"
+    assert validator.asked == []
+    entry = settled(told["id"])
+    [(headers, body)] = validator.asked
+    assert headers["Authorization"] == "Bearer key-for-the-validator"
+    assert headers["Content-Type"] == "application/json"
+    assert (body["id"], body["sha256"]) == (told["id"], told["sha256"])
+    assert entry.validation == "valid"
+    assert AuditEvent.objects.filter(action="entry.validated").count() == 1
+    settled(told["id"])
+    assert len(validator.asked) == 1
+    client.patch(f"{PATH}/{told['id']}", {"tags": ["new"]})
+    settled(told["id"])
+    assert validator.asked[1][1]["tags"] == ["new"]
+    assert settling.VALIDATOR_TIMEOUT_SECONDS == 30
+
+
+@pytest.mark.parametrize(
+    ("status", "validation"),
+    [(200, "valid"), (422, "invalid"), (500, "pending"), (429, "pending"), (302, "pending")],
+)
+def test_what_the_validator_says_counts_and_nothing_else_does(
+    client: APIClient, loras: Path, validator: Validator, status: int, validation: str
+) -> None:
+    validator.status = status
+    path = loras / "a.safetensors"
+    path.write_bytes(b"weights")
+    told = client.post(PATH, {"name": "one", "file_path": str(path)}).json()["adapter"]
+    entry = settled(told["id"])
+    assert entry.validation == validation
+    assert str(status) in entry.validation_detail
+
+
+def test_a_validator_that_may_not_be_called_is_not(
+    client: APIClient, loras: Path, validator: Validator, settings: Any
+) -> None:
+    settings.EGRESS_ALLOW = []
+    path = loras / "a.safetensors"
+    path.write_bytes(b"weights")
+    told = client.post(PATH, {"name": "one", "file_path": str(path)}).json()["adapter"]
+    entry = settled(told["id"])
+    assert (entry.validation, validator.asked) == ("pending", [])
+    assert "could not be asked" in entry.validation_detail
+
+
+def test_one_command_mirrors_everything_L53(
+    client: APIClient, register: Register, store: Store, settings: Any
+) -> None:
+    one, two = register("one"), register("two", tags=["a"])
+    gone = register("gone")
+    client.delete(f"{PATH}/{gone['id']}")
+    looked = StringIO()
+    call_command("sync_metadata", "--dry-run", stdout=looked)
+    assert "one: would mirror" in looked.getvalue()
+    assert documents(store, settings) == {}
+    Path(two["file_path"]).write_bytes(b"other bytes")
+    told = StringIO()
+    call_command("sync_metadata", stdout=told)
+    assert "2 entries, 0 failed" in told.getvalue()
+    found = {each["name"]: each for each in documents(store, settings).values()}
+    assert set(found) == {"one", "two"}
+    assert found["one"]["sha256"] == one["sha256"]
+    assert found["two"]["sha256"] == hashlib.sha256(b"other bytes").hexdigest()
+    assert client.get(f"{PATH}/{two['id']}").json()["adapter"]["size_bytes"] == 11
+    Path(one["file_path"]).unlink()
+    for arguments in ([], ["--dry-run"]):
+        told = StringIO()
+        with pytest.raises(CommandError, match="1 of 2"):
+            call_command("sync_metadata", *arguments, stdout=told)
+        assert "one: FAILED There is no file" in told.getvalue()
