@@ -199,6 +199,7 @@ class FileContent(AvatarView):
 
     authentication_classes = []
     permission_classes = [AllowAny]
+    http_method_names = ["get", "head"]
 
     @extend_schema(
         operation_id="avatar_files_content",

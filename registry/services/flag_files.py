@@ -42,12 +42,11 @@ def settle(avatar_id: int) -> None:
 
 def sweep() -> int:
     """Write every file that is behind its rows; returns how many were tried."""
-    behind = Avatar.objects.filter(flags_written__lt=F("flags_revision")).values_list(
-        "pk", flat=True
-    )
-    for avatar_id in list(behind[:500]):
+    behind = Avatar.objects.filter(flags_written__lt=F("flags_revision"))
+    tried = list(behind.values_list("pk", flat=True)[:500])
+    for avatar_id in tried:
         settle(avatar_id)
-    return len(behind)
+    return len(tried)
 
 
 def write(avatar_id: int) -> None:

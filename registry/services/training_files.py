@@ -171,7 +171,7 @@ def open_by_link(
     if (
         file is None
         or not is_number
-        or not hmac.compare_digest(_signature(file, int(expires)), signature)
+        or not hmac.compare_digest(_signature(file, int(expires)).encode(), signature.encode())
         or int(expires) < clock.now().timestamp()
     ):
         raise DownloadLinkInvalid(
