@@ -1,8 +1,11 @@
 """Work as read-only records; no prompts, no parameters, no results, no secrets."""
 
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
 from config.core.admin import ReadOnlyAdmin, record
 
-from .models import DeliveryAttempt, DeliveryJob, WebhookEndpoint
+from .models import Composition, DeliveryAttempt, DeliveryJob, LoraEntry, WebhookEndpoint
 
 
 @record(DeliveryJob)
@@ -37,3 +40,30 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     list_select_related = ["created_by"]
     search_fields = ["uuid", "description"]
     exclude = ["secret_encrypted", "url"]
+
+
+@record(LoraEntry)
+class LoraEntryAdmin(ReadOnlyAdmin):
+    """The LoRA manager's entries; "in prompt set" says nothing of what is served."""
+
+    list_display = [
+        "name", "namespace", "version", "is_compose_active", "ordinal", "weight", "validation",
+        "mirrored_at", "updated_at",
+    ]  # fmt: skip
+    list_filter = ["is_compose_active", "validation", "namespace"]
+    list_select_related = ["created_by"]
+    search_fields = ["name", "file_path", "sha256"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LoraEntry]:
+        """Without the deleted ones."""
+        rows: QuerySet[LoraEntry] = super().get_queryset(request)
+        return rows.filter(deleted_at__isnull=True)
+
+
+@record(Composition)
+class CompositionAdmin(ReadOnlyAdmin):
+    """What prompts were composed of; their texts are not kept."""
+
+    list_display = ["uuid", "composed_at", "composed_by", "format", "tokens", "warnings"]
+    list_filter = ["format"]
+    search_fields = ["uuid", "composed_by"]

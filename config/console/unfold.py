@@ -57,6 +57,7 @@ RECORDS = {
     "accounts.apitoken": (_("Tokens"), "key"),
     "registry.basemodel": (_("Base models"), "deployed_code"),
     "compliance.evaluationset": (_("Evaluation sets"), "quiz"),
+    "deliveries.loraentry": (_("Prompt set"), "format_list_numbered"),
 }
 SHEETS = ("colours", "shell", "parts", "charts", "pages", "print")
 UNFOLD: dict[str, Any] = {
