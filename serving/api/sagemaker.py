@@ -12,6 +12,7 @@ from config.accounts.api.base import ApiView
 from config.accounts.authentication import actor_of_request
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
+from serving.domain import shown
 from serving.domain.engine_profiles import EngineProfile
 from serving.errors import RegistrationNotFound
 from serving.models import Deployment
@@ -150,7 +151,7 @@ def _unload(data: object, raw_request: Request) -> Response:
     try:
         registrations.unregister(name=name, user=asked.user, actor=actor_of_request(asked))
     except RegistrationNotFound as error:
-        raise AdapterNotFound(name) from error
+        raise AdapterNotFound(shown.adapter(name)) from error
     return Response({"id": name.lower(), "name": name, "state": str(RegistrationState.ENDED)})
 
 

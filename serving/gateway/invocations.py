@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from config.accounts.roles import Act
 from config.core.errors import DomainError, ErrorKind
-from serving.domain import openai_api
+from serving.domain import openai_api, shown
 from serving.domain.openai_api import AskedAnswer, RequestRefused
 from serving.gateway import asking
 from serving.gateway.answering import find_route
@@ -22,7 +22,6 @@ from serving.sagemaker.errors import AdapterNotFound, HTTPException, refusal_of
 from serving.sagemaker.requests import Request
 from serving.sagemaker.starlette_views import to_starlette
 from serving.sagemaker.transforms import AdapterHeaderToBodyApiTransform
-from serving.sagemaker.validation import name_fault
 
 PATHS = ("/invocations", "/sagemaker/invocations")
 _TO_MODEL = AdapterHeaderToBodyApiTransform(
@@ -74,9 +73,7 @@ class Invocations:
             route = find_route(gateway, asked.model.lower())
         except ModelNotFound as error:
             ANSWERS.refused(error.code)
-            # What is no name may be a note in the wrong field: it is not repeated.
-            is_name = name_fault(asked.model) is None
-            raise AdapterNotFound(asked.model if is_name else "of that name") from None
+            raise AdapterNotFound(shown.adapter(asked.model)) from None
         await asking.answer(
             gateway,
             route=route,

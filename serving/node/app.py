@@ -1,11 +1,9 @@
 """The node's routes: an ASGI application over one ``Node``."""
 
 import hmac
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.core.errors import DomainError
 from serving.node import metrics as node_metrics
+from serving.node.answering import begin
 from serving.node.bodies import (
     parse_generate,
     parse_leases,
@@ -23,12 +22,11 @@ from serving.node.bodies import (
     read_object,
 )
 from serving.node.problems import ProblemResponse, Unauthorized, problem_response
+from serving.node.sagemaker import CLIENT_CLOSED, routes_of
 from serving.node.state import Node
-from serving.node.streams import Answer, ClientGone, EventStream, event_lines, first_event
+from serving.node.streams import ClientGone, EventStream, event_lines
 
-log = structlog.get_logger("node")
 OPEN_PATHS = frozenset({"/healthz"})
-CLIENT_CLOSED = 499
 
 
 class BearerGuard:
@@ -81,6 +79,7 @@ def build_app(node: Node, *, secret: str) -> ASGIApp:
             Route("/node/v1/leases", _bind(node, put_leases), methods=["PUT"]),
             Route("/node/v1/stops", _bind(node, put_stops), methods=["PUT"]),
             Route("/node/v1/generate", _bind(node, generate), methods=["POST"]),
+            *routes_of(node),
         ],
         exception_handlers={DomainError: _on_domain_error, HTTPException: _on_http_error},
         lifespan=lifespan,
@@ -161,33 +160,8 @@ async def generate(node: Node, request: Request) -> Response:
         node.stops.require_allowed(digest)
     else:
         digest = node.require_permitted(name, body.purpose, body.run)
-    answer = Answer(node.engine, body.request, digest)
-    node.answers.add(answer)
-    node.metrics.begun(len(node.answers))
-    started = time.monotonic()
-
-    def on_end(finish: str, tokens: int) -> None:
-        node.answers.discard(answer)
-        node.metrics.ended(finish, tokens)
-        log.info(
-            "answer.ended",
-            replica=name or "base",
-            state=finish,
-            count=tokens,
-            duration_ms=round(1000 * (time.monotonic() - started), 1),
-        )
-
     try:
-        event = await first_event(answer, request)
-        answer.digest = event.digest
-        if name is not None:
-            node.stops.require_allowed(event.digest)
+        begun = await begin(node, body.request, digest, request)
     except ClientGone:
-        await answer.aclose()
-        on_end("cancelled", 0)
         return Response(status_code=CLIENT_CLOSED)
-    except DomainError as error:
-        await answer.aclose()
-        on_end(f"refused:{error.code}", 0)
-        raise
-    return EventStream(event_lines(answer, event, on_end))
+    return EventStream(event_lines(begun.answer, begun.first, begun.on_end))

@@ -141,7 +141,7 @@ def _ending(answer: Answer, finish: str, code: str | None) -> str:
 class EventStream(StreamingResponse):
     """A stream of events that frees its answer also when the client hangs up in mid-send."""
 
-    def __init__(self, lines: AsyncIterator[str]) -> None:
+    def __init__(self, lines: AsyncIterator[str] | AsyncIterator[bytes]) -> None:
         super().__init__(
             lines,
             media_type="text/event-stream",
