@@ -9,12 +9,14 @@ from typing import Any
 
 from django.http import HttpRequest
 
+# As many as an audit event keeps of the name of what was asked for.
+MAX_LETTERS = 100
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _OUR_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}|\d{1,10}")
 
 
 def asked_for(request: HttpRequest) -> str:
-    """Method and route of a request, at most 200 characters: ``GET /api/v1/versions/<ref>``."""
+    """Method and route of a request, at most 100 characters: ``GET /api/v1/versions/<ref>``."""
     match = request.resolver_match
     if match is None:
         return f"{request.method} an unknown address"
@@ -24,4 +26,4 @@ def asked_for(request: HttpRequest) -> str:
         value = str(values.get(parameter[1], ""))
         return value if _OUR_ID.fullmatch(value) else f"<{parameter[1]}>"
 
-    return f"{request.method} /{_PARAMETER.sub(shown, match.route)}"[:200]
+    return f"{request.method} /{_PARAMETER.sub(shown, match.route)}"[:MAX_LETTERS]

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from config.core import clock
 from config.core.errors import Conflict
-from config.core.storage import blob_storage
+from config.core.storage import INCOMING, blob_storage
 
 # What reading and writing may raise where a disk or a store fails.
 STORE_FAILURES = (OSError, Boto3Error, BotoCoreError, ClientError)
@@ -73,6 +73,17 @@ def copy(source: str, target: str, *, content_type: str) -> None:
         target,
         ExtraArgs={"ContentType": content_type, "MetadataDirective": "REPLACE"},
     )
+
+
+def sweep_incoming(*, older_than_seconds: float) -> int:
+    """Delete what was sent to signed addresses and never taken; returns how many objects went."""
+    storage, gone = _s3(), 0
+    limit = clock.now() - timedelta(seconds=older_than_seconds)
+    for found in storage.bucket.objects.filter(Prefix=f"{INCOMING}/"):
+        if found.last_modified < limit:
+            found.delete()
+            gone += 1
+    return gone
 
 
 def _signed(operation: str, expires_seconds: int, **parameters: Any) -> str:

@@ -6,6 +6,7 @@ from .adapters import AdapterDetail, AdapterList, BaseModelDetail, BaseModelList
 from .aliases import AliasDetail, AliasHistory, AliasList
 from .blobs import BlobDetail
 from .resumable import UploadDetail, UploadList
+from .signed_urls import BlobUrl, UploadTaken, UploadUrl
 from .training import (
     TrainingRunCancel,
     TrainingRunDetail,
@@ -26,10 +27,13 @@ urlpatterns = [
     path("versions/<str:ref>", VersionDetail.as_view(), name="version"),
     path("versions/<str:ref>/label", VersionLabel.as_view(), name="version-label"),
     re_path(r"^blobs/(?P<sha256>[0-9a-f]{64})$", BlobDetail.as_view(), name="blob"),
+    path("blobs/<str:sha256>/url", BlobUrl.as_view(), name="blob-url"),
     path("training-runs", TrainingRunList.as_view(), name="training-runs"),
     path("training-runs/<uuid:uuid>", TrainingRunDetail.as_view(), name="training-run"),
     path("training-runs/<uuid:uuid>/cancel", TrainingRunCancel.as_view()),
     path("training-runs/<uuid:uuid>/events", TrainingRunEvents.as_view()),
     path("uploads", UploadList.as_view(), name="uploads"),
     path("uploads/<uuid:uuid>", UploadDetail.as_view(), name="upload"),
+    path("uploads/<uuid:uuid>/url", UploadUrl.as_view(), name="upload-url"),
+    path("uploads/<uuid:uuid>/complete", UploadTaken.as_view(), name="upload-complete"),
 ]

@@ -6,7 +6,7 @@ from typing import IO
 
 from django.core.files.base import File
 
-from config.core import clock, storage
+from config.core import clock, object_store, storage
 from registry.errors import BlobDamaged, BlobNotFound
 from registry.models import Blob
 
@@ -87,6 +87,8 @@ def verify(blob: Blob) -> None:
 
 def sweep_incoming(*, older_than_seconds: float = 24 * 3600) -> int:
     """Delete what killed uploads left beside the store; returns how many files went."""
+    if object_store.is_s3():
+        return object_store.sweep_incoming(older_than_seconds=older_than_seconds)
     return storage.sweep_incoming(
         older_than_seconds=older_than_seconds, now_seconds=clock.now().timestamp()
     )
