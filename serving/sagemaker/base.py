@@ -25,6 +25,7 @@ from serving.sagemaker.shapes import (
 )
 
 log = logging.getLogger(__name__)
+WITHOUT_BODY = (204, 205)
 
 
 class BaseLoRAApiTransform(ABC):
@@ -90,10 +91,10 @@ class BaseLoRAApiTransform(ABC):
         """What the client gets for what the engine said.
 
         With a response shape an answer of 2xx is translated first; then ``_transform_ok_response``
-        sees a 200, ``_transform_error_response`` anything else. A stream and an answer without a
-        body are never translated.
+        sees a 200, ``_transform_error_response`` anything else. A stream is never translated, nor
+        what may have no body.
         """
-        if self._response_shape is not None and 200 <= response.status_code < 300 and response.body:
+        if self._response_shape is not None and _can_be_shaped(response):
             shaped = self._transform_response(response)
             response = Response(shaped, response.status_code)
         hook = (
@@ -140,3 +141,8 @@ class BaseLoRAApiTransform(ABC):
     def _transform_error_response(self, response: Response, **kwargs: Any) -> Any:
         """The answer to the client for anything else; ``kwargs`` as above."""
         return response
+
+
+def _can_be_shaped(response: Response) -> bool:
+    is_good = 200 <= response.status_code < 300
+    return is_good and response.status_code not in WITHOUT_BODY and response.is_read

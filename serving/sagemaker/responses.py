@@ -14,7 +14,8 @@ class Response:
     """Status, headers and body; a mapping or list as ``content`` becomes JSON.
 
     ``native`` is the framework's own answer that this one was read from. A bridge sends it out
-    instead, so that what nobody changed stays byte for byte what the engine said.
+    instead, so that what nobody changed stays byte for byte what the engine said. ``is_read`` is
+    False where its body is not ours to read: a stream, or a page that is not rendered yet.
     """
 
     def __init__(
@@ -25,8 +26,10 @@ class Response:
         media_type: str | None = None,
         *,
         native: Any = None,
+        is_read: bool = True,
     ) -> None:
         self.status_code = status_code
+        self.is_read = is_read
         self.headers = Headers(headers or {})
         self.native = native
         if isinstance(content, bytes | bytearray | memoryview):
@@ -64,12 +67,12 @@ def as_response(result: Any) -> Response:
     if getattr(result, "is_rendered", True) is False:
         # REST framework and templates are rendered by the framework; only data can be had before.
         if not hasattr(result, "data"):
-            return Response(b"", result.status_code, headers, native=result)
+            return Response(b"", result.status_code, headers, native=result, is_read=False)
         text = json.dumps(result.data, default=str)
         return Response(text, result.status_code, headers, JSON)
-    # A stream has neither: its bytes are not ours to read.
     body = getattr(result, "content", None)
     if body is None:
         body = getattr(result, "body", None)
+    is_read = isinstance(body, bytes | memoryview)
     whole = bytes(body) if isinstance(body, bytes | memoryview) else b""
-    return Response(whole, result.status_code, headers, native=result)
+    return Response(whole, result.status_code, headers, native=result, is_read=is_read)

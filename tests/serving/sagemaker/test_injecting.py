@@ -179,14 +179,18 @@ def test_hyphens_and_depth_in_targets_work_in_both_modes() -> None:
 
 
 def test_the_answer_to_inference_is_the_handlers_own(registry: Registry, serve: Serve) -> None:
-    stream = StreamingHttpResponse(iter([b"a", b"b"]), content_type="text/event-stream")
-    handler = inject_adapter_id("model", registry=registry)(lambda request: stream)
-    register_invocation_handler(handler, registry=registry)
-    answer = serve().post("/invocations", {}, JSON)
-    assert answer.streaming
-    assert b"".join(answer.streaming_content) == b"ab"
-    shaped = inject_adapter_id("model", response_shape={"text": "out"}, registry=registry)
-    register_invocation_handler(shaped(lambda request: {"out": "hi", "x": 1}), registry=registry)
+    def stream(request: Request) -> StreamingHttpResponse:
+        return StreamingHttpResponse(iter([b"a", b"b"]), content_type="text/event-stream")
+
+    # A stream stays one, with a response shape too.
+    for shape in (None, {"text": "out"}):
+        inject = inject_adapter_id("model", response_shape=shape, registry=registry)
+        register_invocation_handler(inject(stream), registry=registry)
+        answer = serve().post("/invocations", {}, JSON)
+        assert answer.streaming
+        assert b"".join(answer.streaming_content) == b"ab"
+    inject = inject_adapter_id("model", response_shape={"text": "out"}, registry=registry)
+    register_invocation_handler(inject(lambda request: {"out": "hi", "x": 1}), registry=registry)
     assert serve().post("/invocations", {}, JSON).json() == {"text": "hi"}
 
 

@@ -347,6 +347,8 @@ def test_a_response_shape_takes_the_place_of_the_sentence_S12(
     engine.answer = Response({"id": "a2"}, 202)
     answer = client.post("/adapters", GOOD, JSON)
     assert (answer.status_code, answer.json()["adapter_name"]) == (202, "a2")
+    engine.answer = None
+    assert client.post("/adapters", GOOD, JSON).json()["adapter_name"] is None
     engine.answer = Response({"error": "no"}, 400)
     assert client.post("/adapters", GOOD, JSON).json() == {"error": "no"}
 
