@@ -19,6 +19,7 @@ from rest_framework.exceptions import APIException
 
 from compliance.domain.check import Check
 from config.core.errors import DomainError
+from deliveries.channels.base import Channel
 from serving.analysis.base import Signal
 from serving.engines.base import Engine
 from serving.strategies.base import Strategy
@@ -105,6 +106,7 @@ PLUG_INS: list[tuple[str, str, type]] = [
     ("serving.engines", "ENGINES", Engine),
     ("serving.strategies", "STRATEGIES", Strategy),
     ("serving.analysis", "SIGNALS", Signal),
+    ("deliveries.channels", "CHANNELS", Channel),
 ]
 
 
@@ -121,7 +123,10 @@ def test_every_plug_in_is_listed(package: str, listing: str, base: type) -> None
     }
     listed = getattr(module, listing)
     items = listed.values() if isinstance(listed, Mapping) else listed
-    known = {item() if inspect.isfunction(item) else type(item) for item in items}
+    known = {
+        item() if inspect.isfunction(item) else item if inspect.isclass(item) else type(item)
+        for item in items
+    }
     assert written
     assert written == known
 
