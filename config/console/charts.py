@@ -103,6 +103,25 @@ def _runs(values: Sequence[int | None], most: int, kind: str) -> SafeString:
     return format_html_join("", '<polyline class="{}" points="{}"/>', lines)
 
 
+def loss_curve(series: Sequence[Sequence[float]], steps: int) -> SafeString | str:
+    """A training's mean loss over its steps; from the lowest to the highest that it had."""
+    if not series:
+        return ""
+    low = min(loss for _step, loss in series)
+    span = max(loss for _step, loss in series) - low or 1.0
+    points = [
+        (WIDTH * step / max(1, steps), HEIGHT - 4 - (HEIGHT - 8) * (loss - low) / span)
+        for step, loss in series
+    ]
+    if len(points) == 1:
+        points.append((min(WIDTH, points[0][0] + 1.0), points[0][1]))
+    return format_html(
+        '<svg class="fm-latency" viewBox="0 0 100 100" preserveAspectRatio="none" '
+        'aria-hidden="true" focusable="false"><polyline class="fm-p50" points="{}"/></svg>',
+        " ".join(f"{x:.2f},{y:.2f}" for x, y in points),
+    )
+
+
 def share_bar(parts: Sequence[tuple[float, str]]) -> SafeString:
     """One bar from 0 to 100 % made of (share, class) parts from the left."""
     left, pieces = 0.0, []

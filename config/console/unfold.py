@@ -42,6 +42,7 @@ PAGES = [
     _page(_("Today"), "today", "index"),
     _page(_("Adapters"), "category", "adapters"),
     _page(_("Versions"), "stacks", "versions"),
+    _page(_("Training"), "model_training", "training-runs"),
     _page(_("Approvals"), "draw", "approvals"),
     _page(_("Deployments"), "lan", "deployments"),
     _page(_("Rollouts"), "move_up", "rollouts"),

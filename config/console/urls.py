@@ -10,6 +10,7 @@ from config.console.views.approvals import ApprovalsView
 from config.console.views.audit import AuditExportView, AuditView
 from config.console.views.compare import CompareView
 from config.console.views.deployments import DeploymentsView, DeploymentView
+from config.console.views.engine_profiles import EngineProfilesView
 from config.console.views.evaluations import EvaluationView, evaluation_progress
 from config.console.views.nodes import NodesView
 from config.console.views.playground import (
@@ -21,6 +22,11 @@ from config.console.views.rollouts import RolloutsView, RolloutView, rollout_eve
 from config.console.views.signing import SigningView
 from config.console.views.system import SystemView
 from config.console.views.today import TodayView
+from config.console.views.training import (
+    TrainingRunsView,
+    TrainingRunView,
+    training_progress,
+)
 from config.console.views.versions import VersionsView, VersionView
 
 
@@ -47,6 +53,9 @@ def pages(wrap: Callable[..., Callable[..., Any]]) -> list[URLPattern]:
         path("rollouts/", wrap(RolloutsView.as_view()), name="rollouts"),
         path(rollout, wrap(RolloutView.as_view()), name="rollout"),
         path(f"{rollout}events", wrap(rollout_events), name="rollout-events"),
+        path("training/", wrap(TrainingRunsView.as_view()), name="training-runs"),
+        path("training/<uuid:uuid>/", wrap(TrainingRunView.as_view()), name="training-run"),
+        path("training/<uuid:uuid>/progress", wrap(training_progress), name="training-progress"),
         path("playground/", wrap(PlaygroundView.as_view()), name="playground"),
         path(
             "playground/answers",
@@ -55,6 +64,7 @@ def pages(wrap: Callable[..., Callable[..., Any]]) -> list[URLPattern]:
         ),
         path("playground/report", wrap(PlaygroundReportView.as_view()), name="playground-report"),
         path("nodes/", wrap(NodesView.as_view()), name="nodes"),
+        path("engine-profiles/", wrap(EngineProfilesView.as_view()), name="engine-profiles"),
         path("system/", wrap(SystemView.as_view()), name="system"),
         path("audit/", wrap(AuditView.as_view()), name="audit"),
         path("audit/export.csv", wrap(AuditExportView.as_view()), name="audit-export"),

@@ -26,6 +26,8 @@ PAGES: Mapping[str, tuple[str, Address]] = {
     "version-approved": ("engineer", lambda house: f"/console/versions/{house.v5.uuid}/"),
     "compare": ("engineer", lambda house: f"/console/compare/?a={house.v2.uuid}&b={house.v5.uuid}"),
     "evaluation": ("clinician", _evaluation),
+    "training-runs": ("engineer", lambda house: "/console/training/"),
+    "training-run": ("engineer", lambda house: f"/console/training/{house.training.uuid}/"),
     "approvals": ("clinician", lambda house: "/console/approval-requests/"),
     "signing": (
         "reviewer",
@@ -51,5 +53,6 @@ NOT_PAGES: Mapping[str, str] = {
     "evaluation-progress": "a part of the evaluation's page",
     "playground-answers": "the stream of answers",
     "playground-report": "takes the report of an answer",
+    "training-progress": "a part of the training's page",
     "rollout-events": "server-sent events of the rollout's page",
 }

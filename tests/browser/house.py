@@ -5,13 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from compliance.models import ApprovalRequest, EvaluationSet
 from compliance.services import checkpoints, permissions, sealing
 from config.accounts.models import User
 from config.core import broker, clock
 from config.core.actors import SYSTEM
-from registry.models import Version
+from registry.domain.training_parameters import TrainingParameters
+from registry.models import TrainingRun, Version
 from registry.services import aliases
 from serving.models import Deployment, Node, Rollout, RolloutStep
 from serving.services import heartbeats
@@ -34,6 +36,7 @@ class House:
     running: Rollout
     rolled_back: Rollout
     nodes: list[Node]
+    training: TrainingRun
 
 
 @contextmanager
@@ -215,4 +218,28 @@ def build() -> House:
     Node.objects.filter(pk=nodes[2].pk).update(last_error="No connection could be made.")
     sealing.seal_pending()
     checkpoints.write_due(is_forced=True)
-    return House(world, v2, v3, v4, v5, v6, request, deployment, running, back, nodes)
+    training = training_under_way(world)
+    return House(world, v2, v3, v4, v5, v6, request, deployment, running, back, nodes, training)
+
+
+def training_under_way(world: console.World) -> TrainingRun:
+    """A training of the engineer in its second epoch."""
+    return TrainingRun.objects.create(
+        adapter=world.adapter,
+        base_model=world.adapter.base_model,
+        base_digest=world.adapter.base_model.digest,
+        trainer="lora",
+        parameters=TrainingParameters().as_json(),
+        seed=42,
+        data=[{"file": str(uuid4()), "kind": "jsonl", "sha256": "5" * 64, "size_bytes": 48_200}],
+        state="running",
+        attempt=1,
+        heartbeat_at=clock.now(),
+        started_at=clock.now() - timedelta(minutes=4),
+        step=112,
+        steps=300,
+        series=[[step, 1.1 + 2.6 * 0.97**step] for step in range(2, 113, 2)],
+        libraries={"torch": "2.13.0", "peft": "0.21.2"},
+        requested_by=world.engineer,
+        requested_at=clock.now() - timedelta(minutes=5),
+    )

@@ -265,6 +265,12 @@ def latency_chart(traffic: Any) -> SafeString:
     )
 
 
+@register.simple_tag
+def loss_chart(series: list[list[float]], steps: int) -> SafeString | str:
+    """The loss of a training over its steps."""
+    return charts.loss_curve(series, steps)
+
+
 @register.filter
 def milliseconds(value: Any) -> str:
     """``840 ms``, ``1.9 s``."""
