@@ -76,5 +76,5 @@ def _joined_content(mine: Mapping[str, Any], other: Mapping[str, Any]) -> dict[s
             joined[kind] = dict(media)
         elif joined[kind].get("schema") != media.get("schema"):
             both = [joined[kind].get("schema", {}), media.get("schema", {})]
-            joined[kind] = {"schema": {"anyOf": both}}
+            joined[kind] = {**joined[kind], "schema": {"anyOf": both}}
     return joined

@@ -79,7 +79,7 @@ class Sign(ApiView):
         operation_id="approval_requests_sign",
         request=SignRequestSerializer,
         responses={200: ApprovalDetailSerializer, **PROBLEMS},
-        auth=["cookieAuth"],
+        auth=[{"cookieAuth": []}],
     )
     def post(self, request: Request, uuid: UUID) -> Response:
         """Sign the record with user name, password and code; by session, never with a token."""
@@ -104,7 +104,7 @@ class Reject(ApiView):
         operation_id="approval_requests_reject",
         request=RejectRequestSerializer,
         responses={200: ApprovalDetailSerializer, **PROBLEMS},
-        auth=["cookieAuth"],
+        auth=[{"cookieAuth": []}],
     )
     def post(self, request: Request, uuid: UUID) -> Response:
         """Reject with a reason, user name, password and code; by session, in a signing role."""
