@@ -126,18 +126,27 @@ def conclude(
     answers = sum(stage.canary.answers for stage in stages)
     if answers < policy.least_canary_answers:
         return Outcome(Verdict.RUNNING, f"Too early to tell: {answers} answers of the candidate.")
-    needed = [reading.needed_requests for reading in readings if reading.verdict is Verdict.RUNNING]
+    undecided = [reading for reading in readings if reading.verdict is Verdict.RUNNING]
+    needed = [reading.needed_requests for reading in undecided]
     if all(number is not None for number in needed):
         most = max(number for number in needed if number is not None)
         if most > policy.max_requests:
             # An estimate from hardly any failures: the number itself would say nothing.
             return Outcome(
                 Verdict.RUNNING,
-                f"At this rate it may stay undecided; a person is asked after "
-                f"{policy.max_requests} requests.",
+                f"At this rate it may stay undecided on {_missing(undecided)}; a person is asked "
+                f"after {policy.max_requests} requests.",
             )
         return Outcome(Verdict.RUNNING, f"About {most} more requests are needed to tell.")
     return Outcome(Verdict.RUNNING, "Too few failures or reports yet to tell.")
+
+
+def _missing(undecided: Sequence[Reading]) -> str:
+    """The signals that say nothing yet, and whether that is because there was nothing to count."""
+    named = " and ".join(reading.signal for reading in undecided)
+    if any(reading.canary_bad_count or reading.stable_bad_count for reading in undecided):
+        return named
+    return f"{named}, of which neither side has one"
 
 
 def _failed_words(reading: Reading) -> str:
