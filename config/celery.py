@@ -80,6 +80,7 @@ app.conf.beat_schedule = {
         "task": "compliance.tasks.sweep_training_files",
         "schedule": SWEEP_SECONDS,
     },
+    "back-up-trained": {"task": "registry.tasks.back_up_trained", "schedule": SWEEP_SECONDS},
     "sweep-flag-files": {"task": "registry.tasks.sweep_flag_files", "schedule": SWEEP_SECONDS},
     "sweep-evaluations": {"task": "serving.tasks.sweep_evaluations", "schedule": SWEEP_SECONDS},
     "sweep-deliveries": {"task": "deliveries.tasks.sweep_deliveries", "schedule": SWEEP_SECONDS},

@@ -3,7 +3,7 @@
 from celery import Task, shared_task
 from django.db import OperationalError
 
-from registry.services import blobs, flag_files, training_work, uploads
+from registry.services import avatar_backups, blobs, flag_files, training_work, uploads
 
 
 @shared_task
@@ -28,6 +28,12 @@ def train(self: Task, run_id: int) -> None:
 def sweep_trainings() -> None:
     """Nudge runs that wait or were left, and clear up after those that are over."""
     training_work.sweep()
+
+
+@shared_task(name="registry.tasks.back_up_trained", expires=5)
+def back_up_trained() -> int:
+    """Back up avatars whose training ended."""
+    return avatar_backups.back_up_trained()
 
 
 @shared_task(name="registry.tasks.sweep_flag_files", expires=5)
