@@ -128,7 +128,7 @@ class PersistenceStatus(AvatarView):
         backups = selectors.backups_of(avatar).count()
         said = {
             "status": state.status,
-            "s3_status": "connected" if store.is_reachable else "unavailable",
+            "s3_status": "connected" if store.is_writable else "unavailable",
             "store": {"is_reachable": store.is_reachable, "is_writable": store.is_writable},
             "has_backup": backups > 0,
             "backup_count": backups,

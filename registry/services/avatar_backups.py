@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
+import structlog
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Subquery
 
 from config.accounts.models import User
 from config.core import clock
-from config.core.actors import Actor
+from config.core.actors import SYSTEM, Actor
+from config.core.errors import DomainError
 from config.core.events import publish
+from config.core.object_store import STORE_FAILURES
 from registry import avatar_selectors as selectors
 from registry.domain.avatars import AvatarKeys, AvatarStatus, configuration_of
 from registry.domain.packages import (
@@ -23,11 +27,12 @@ from registry.domain.packages import (
 from registry.domain.peft import parse_config
 from registry.errors import AvatarBusy
 from registry.events import AvatarBackedUp, AvatarDownloaded, AvatarRestored
-from registry.models import Avatar, AvatarBackup, Version
+from registry.models import Avatar, AvatarBackup, TrainingRun, Version
 from registry.services import avatar_archives, blobs, storage_aliases, versions
 from registry.services.package_facts import MAX_CONFIG_BYTES
 from registry.sources.backups import BackupSource
 
+log = structlog.get_logger(__name__)
 OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".safetensors")
 
 
@@ -52,6 +57,11 @@ def back_up(*, avatar: Avatar, reason: AvatarBackup.Reason, actor: Actor) -> Ava
     blob = blobs.store_pieces(archive.pieces)
     with transaction.atomic():
         _lock(avatar)
+        if reason is AvatarBackup.Reason.TRAINED:
+            # Two sweeps at one moment: one backup of one training.
+            same = AvatarBackup.objects.filter(avatar=avatar, version=archive.version)
+            if found := same.first():
+                return found
         made = AvatarBackup.objects.create(
             avatar=avatar,
             version=archive.version,
@@ -73,6 +83,32 @@ def back_up(*, avatar: Avatar, reason: AvatarBackup.Reason, actor: Actor) -> Ava
                 reason=str(reason),
             )
         )
+    return made
+
+
+def back_up_trained() -> int:
+    """Back up every avatar whose training ended with a version that no backup holds yet.
+
+    A sweep, so that neither a killed trainer nor a store that is away costs a backup.
+    """
+    runs = TrainingRun.objects.filter(adapter=OuterRef("adapter"), version__isnull=False)
+    kept = AvatarBackup.objects.filter(avatar=OuterRef("pk"), version=OuterRef("trained"))
+    waiting = (
+        Avatar.objects.filter(deleted_at__isnull=True)
+        .annotate(trained=Subquery(runs.order_by("-pk").values("version")[:1]))
+        .filter(~Exists(kept), trained__isnull=False)
+        .select_related("owner", "adapter__base_model", "restored_version")
+    )
+    made = 0
+    for avatar in waiting[:100]:
+        version = selectors.current_version(avatar)
+        if version is None or version.pk != avatar.trained:
+            continue  # something else was put in its place since
+        try:
+            back_up(avatar=avatar, reason=AvatarBackup.Reason.TRAINED, actor=SYSTEM)
+            made += 1
+        except (DomainError, *STORE_FAILURES) as error:
+            log.warning("avatar.not_backed_up", object=str(avatar.uuid), error=type(error).__name__)
     return made
 
 

@@ -36,8 +36,10 @@ def settle(avatar_id: int) -> None:
     """Write the file; a store that fails is met again by ``sweep``."""
     try:
         write(avatar_id)
-    except STORE_FAILURES:
-        log.warning("flags_file.not_written", exc_info=True)
+    except STORE_FAILURES as error:
+        log.warning(
+            "flags_file.not_written", object=f"avatar {avatar_id}", error=type(error).__name__
+        )
 
 
 def sweep() -> int:

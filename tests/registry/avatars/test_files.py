@@ -244,7 +244,7 @@ def test_names_that_could_lead_elsewhere_are_refused(anna: Caller, name: str) ->
 
 
 def test_texts_lie_sealed_and_are_told_nowhere(
-    anna: Caller, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    anna: Caller, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Not in the store, the audit trail, the logs, nor in what is wrong with them."""
     name = "roe-jane-1951.jsonl"
@@ -260,7 +260,7 @@ def test_texts_lie_sealed_and_are_told_nowhere(
     anna.client.delete(anna.data(name))
     trail = [str(event.__dict__) for event in AuditEvent.objects.all()]
     assert sum("training_file." in event for event in trail) >= 5
-    logged = capsys.readouterr().err
+    logged = capfd.readouterr().err
     for said in [*trail, found.content.decode().replace(name, ""), logged]:
         assert "Jane" not in said
         assert "MRN" not in said
