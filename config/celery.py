@@ -92,6 +92,8 @@ app.conf.beat_schedule = {
     "sweep-rollouts": {"task": "serving.tasks.sweep_rollouts", "schedule": 1.0},
     "reconcile-nodes": {"task": "serving.tasks.reconcile_nodes", "schedule": 2.0},
     "sweep-uploads": {"task": "registry.tasks.sweep_uploads", "schedule": 600.0},
+    "sweep-storage": {"task": "registry.tasks.sweep_storage", "schedule": 60.0},
+    "collect-garbage": {"task": "registry.tasks.collect_garbage", "schedule": 24 * 3600.0},
     "sweep-incoming": {"task": "registry.tasks.sweep_incoming", "schedule": 24 * 3600.0},
     "forget-reported-texts": {
         "task": "serving.tasks.forget_reported_texts",

@@ -3,7 +3,16 @@
 from celery import Task, shared_task
 from django.db import OperationalError
 
-from registry.services import avatar_backups, blobs, flag_files, training_work, uploads
+from registry.services import (
+    artifacts,
+    avatar_backups,
+    blobs,
+    flag_files,
+    garbage,
+    storage_aliases,
+    training_work,
+    uploads,
+)
 
 
 @shared_task
@@ -40,3 +49,15 @@ def back_up_trained() -> int:
 def sweep_flag_files() -> int:
     """Write the flags files of avatars that a store was away for."""
     return flag_files.sweep()
+
+
+@shared_task(name="registry.tasks.collect_garbage", expires=3600)
+def collect_garbage() -> int:
+    """Erase bytes that nothing has needed for the grace period; how many blobs went."""
+    return len(garbage.collect().sha256s)
+
+
+@shared_task(name="registry.tasks.sweep_storage", expires=60)
+def sweep_storage() -> int:
+    """Settle keys and mirrored records that a store was away for; how many."""
+    return storage_aliases.sweep() + artifacts.sweep_mirror()

@@ -52,6 +52,9 @@ Name = Literal[
     "upload.blobs_stored",
     "upload.version_recorded",
     "upload.committed",
+    # Garbage collection, inside the transaction of one blob: its row is gone; its bytes are.
+    "garbage.row_deleted",
+    "garbage.bytes_deleted",
     # The control process.
     "sealing.read",
     "sealing.sealed",

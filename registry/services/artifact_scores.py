@@ -42,20 +42,21 @@ def compute(*, name: str, files: Mapping[str, Blob], stored: Mapping[int, bool])
     adapter = version.adapter if version else _adapter_named(name)
     licence = (adapter.base_model.licence if adapter else "") or UNKNOWN_LICENCE
     scored = Scored(licence, {}, {})
-    _add(scored, "License", lambda: rules.licence(licence))
-    _add(scored, "Availability", lambda: _availability(files, stored))
+    add(scored, "License", lambda: rules.licence(licence))
+    add(scored, "Availability", lambda: _availability(files, stored))
     if "model" in files:
-        _add(scored, "Size", lambda: rules.size(files["model"].size_bytes))
+        add(scored, "Size", lambda: rules.size(files["model"].size_bytes))
     if adapter is not None:
-        _add(scored, "BusFactor", lambda: _bus_factor(adapter))
+        add(scored, "BusFactor", lambda: _bus_factor(adapter))
     if version is not None:
-        _add(scored, "Reproducibility", lambda: _reproducibility(version, files))
-        _add(scored, "RampUp", lambda: _ramp_up(version))
-        _add(scored, "Reviewedness", lambda: _reviewedness(version))
+        add(scored, "Reproducibility", lambda: _reproducibility(version, files))
+        add(scored, "RampUp", lambda: _ramp_up(version))
+        add(scored, "Reviewedness", lambda: _reviewedness(version))
     return scored
 
 
-def _add(scored: Scored, name: str, compute: Callable[[], float | None]) -> None:
+def add(scored: Scored, name: str, compute: Callable[[], float | None]) -> None:
+    """Compute one score and how long that took; None is no score."""
     begun = time.perf_counter()
     score = compute()
     if score is not None:

@@ -14,7 +14,6 @@ from config.core.actors import SYSTEM, Actor
 from config.core.digests import CHUNK_BYTES
 from config.core.errors import NoRoom
 from config.core.events import publish
-from config.core.failpoints import failpoint
 from config.core.object_store import STORE_FAILURES
 from registry.artifact_selectors import as_record
 from registry.domain.artifacts import HEAD_BYTES, KINDS, fault_of_name, key_of, quarantine_of
@@ -92,7 +91,6 @@ def upload(
                 },
             )
         )
-        failpoint("artifact.recorded")
         if mirror is not None:
             # Last, so that what fails here undoes everything; only this one record waits for it.
             mirror.put(as_record(record))

@@ -103,6 +103,8 @@ TORCH: Sequence[KillPoint] = (
 ELSEWHERE: Mapping[str, str] = {
     "delivery.begun": "tests/deliveries/delivery/test_kills.py",
     "delivery.before_result": "tests/deliveries/delivery/test_kills.py",
+    "garbage.row_deleted": "tests/registry/storage/test_garbage_kills.py",
+    "garbage.bytes_deleted": "tests/registry/storage/test_garbage_kills.py",
     "upload.chunk_synced": "tests/registry/uploads/test_cuts.py",
     "upload.whole_linked": "tests/registry/uploads/test_cuts.py",
 }
