@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import deployments, health, nodes, rollouts, work
+from . import deployments, engine_profiles, health, nodes, rollouts, work
 
 urlpatterns = [
     path("health", health.Health.as_view()),
@@ -11,6 +11,8 @@ urlpatterns = [
     path("nodes/<slug:name>", nodes.NodeDetail.as_view()),
     path("nodes/<slug:name>/disable", nodes.NodeSwitch.as_view(is_enabled=False)),
     path("nodes/<slug:name>/enable", nodes.NodeSwitch.as_view(is_enabled=True)),
+    path("engine-profiles", engine_profiles.ProfileList.as_view()),
+    path("engine-profiles/<slug:name>", engine_profiles.ProfileDetail.as_view()),
     path("replicas", nodes.ReplicaList.as_view()),
     path("replicas/<uuid:uuid>/work", work.Work.as_view()),
     path("replicas/<uuid:uuid>/claim", work.Claim.as_view()),

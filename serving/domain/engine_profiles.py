@@ -140,6 +140,7 @@ def _form_fault(shape: Any) -> str:
 
 
 FIELDS = tuple(each.name for each in fields(EngineProfile))
+SHAPE_FIELDS = tuple(name for name in FIELDS if name.endswith("_shape"))
 PACKAGED: Mapping[str, EngineProfile] = {
     profile.name: profile
     for profile in (

@@ -40,6 +40,7 @@ PAGES: Mapping[str, tuple[str, Address]] = {
     "rollout-ended": ("operator", lambda house: f"/console/rollouts/{house.rolled_back.uuid}/"),
     "playground": ("clinician", lambda house: "/console/playground/"),
     "nodes": ("operator", lambda house: "/console/nodes/"),
+    "engine-profiles": ("operator", lambda house: "/console/engine-profiles/"),
     "system": ("operator", lambda house: "/console/system/"),
     "audit": ("operator", lambda house: "/console/audit/"),
     "records": ("operator", lambda house: "/console/accounts/user/"),
