@@ -1,7 +1,8 @@
 """Deliveries and entries for Prometheus, read from the tables at each scrape."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from django.db import connection
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -12,9 +13,26 @@ from prometheus_client.registry import Collector
 
 from deliveries.selectors.tallies import (
     LATENCY_BUCKETS_SECONDS,
+    DeliveryTally,
     delivery_tallies,
     entry_counts,
 )
+from deliveries.states import Mode
+from serving.health.measuring import ANSWER_SECONDS
+from serving.health.probes import Probe
+
+Told = tuple[tuple[int, int], Mapping[Mode, DeliveryTally]]
+
+
+def _ask() -> Told:
+    try:
+        return entry_counts(), delivery_tallies()
+    finally:
+        connection.close()
+
+
+# In a thread of its own, given up after a while: a database that hangs holds no scrape up.
+PROBE: Probe[Told] = Probe("deliveries", _ask)
 
 
 class DeliveriesCollector(Collector):
@@ -28,8 +46,11 @@ class DeliveriesCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Entries, jobs taken in and ended, and how long they took."""
-        count, active = entry_counts()
+        """Entries, jobs taken in and ended, and how long they took; nothing where none is told."""
+        run = PROBE.start()
+        if not run.ended.wait(ANSWER_SECONDS) or run.value is None:
+            return
+        (count, active), tallies = run.value
         yield GaugeMetricFamily("formulary_adapters_count", "Entries of the LoRA manager", count)
         yield GaugeMetricFamily(
             "formulary_adapters_active_count", "Entries in the prompt set", active
@@ -45,7 +66,7 @@ class DeliveriesCollector(Collector):
             "From being taken in to the end, retries included",
             labels=["mode"],
         )
-        for mode, tally in delivery_tallies().items():
+        for mode, tally in tallies.items():
             enqueued.add_metric([mode], tally.enqueued)
             failed.add_metric([mode], tally.failed)
             bounds = [str(seconds) for seconds in LATENCY_BUCKETS_SECONDS]

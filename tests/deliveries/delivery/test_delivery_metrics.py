@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config.accounts.selectors import actor_of
 from config.core import clock
+from deliveries.metrics import PROBE
 from deliveries.models import DeliveryJob, LoraEntry
 from deliveries.services import delivery_jobs
 from tests.architecture.environment import ROOT
@@ -21,6 +22,7 @@ PROMPT = "calm, Ms Example"
 
 def _told() -> tuple[str, dict[tuple[str, str, str], float]]:
     """The text, and (sample, mode, upper bound) → value."""
+    PROBE.forget()
     answer = Client().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200
     text = answer.content.decode()
