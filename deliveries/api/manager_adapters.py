@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -43,8 +43,8 @@ class AdapterList(ManagerView):
         asked = query.validated_data
         rows = listed(
             is_active=asked["active"],
-            tag=asked["tag"],
-            namespace=asked["namespace"],
+            tag=asked.get("tag", ""),
+            namespace=asked.get("namespace", ""),
             order_by=asked["order_by"],
         )
         first, limit = asked["offset"], asked["limit"]
@@ -65,6 +65,19 @@ class AdapterList(ManagerView):
             202: OpenApiResponse(EntryBodySerializer, description="Still to be validated"),
             **refusals(*WRITING),
         },
+        examples=[
+            OpenApiExample(
+                "a file",
+                value={
+                    "name": "anime",
+                    "file_path": "/data/loras/anime.safetensors",
+                    "version": "1.0",
+                    "tags": ["style:anime", "resolution:512"],
+                    "weight": 0.75,
+                },
+                request_only=True,
+            )
+        ],
     )
     def post(self, request: Request) -> Response:
         """Register the metadata of a file; 202 where the file is still to be validated."""

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
 
 from config.accounts.api.base import ApiView
+from config.core.parsers import StrictJSONParser
 
 
 class InvalidParamSerializer(serializers.Serializer[None]):
@@ -45,6 +46,8 @@ WRITING = (409, 413, 415, 422)
 
 class ManagerView(ApiView):
     """A view of the manager's contract; subclasses set ``permission_classes``."""
+
+    parser_classes = [StrictJSONParser]
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer as everywhere, in the manager's form."""

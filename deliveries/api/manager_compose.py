@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -27,6 +27,13 @@ class Compose(ManagerView):
         operation_id="manager_compose",
         request=ComposeRequestSerializer,
         responses={200: ComposedSerializer, **refusals(404, *WRITING)},
+        examples=[
+            OpenApiExample(
+                "a prompt",
+                value={"prefix": "a portrait,", "suffix": "soft light"},
+                request_only=True,
+            )
+        ],
     )
     def post(self, request: Request) -> Response:
         """Compose a prompt, and deliver it where ``delivery`` says how."""

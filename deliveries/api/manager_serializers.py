@@ -149,8 +149,8 @@ class EntryQuerySerializer(serializers.Serializer[Any]):
     """What a list is asked for."""
 
     active = serializers.BooleanField(required=False, allow_null=True, default=None)
-    tag = serializers.CharField(max_length=MAX_TAG, required=False, default="")
-    namespace = serializers.CharField(max_length=63, required=False, default="")
+    tag = serializers.CharField(max_length=MAX_TAG, required=False)
+    namespace = serializers.CharField(max_length=63, required=False)
     limit = serializers.IntegerField(min_value=1, max_value=MAX_PAGE, default=100)
     offset = serializers.IntegerField(min_value=0, max_value=MAX_OFFSET, default=0)
     order_by = serializers.ChoiceField(

@@ -27,6 +27,7 @@ from deliveries.models import LoraEntry
 from deliveries.services import settling
 from tests.factories import accounts
 
+Register = Callable[..., dict[str, Any]]
 ACCOUNT, SECRET = "formulary-tests", "a-secret-of-the-tests"
 
 
@@ -69,7 +70,7 @@ def loras(settings: Any, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def register(client: APIClient, loras: Path) -> Callable[..., dict[str, Any]]:
+def register(client: APIClient, loras: Path) -> Register:
     """Registers a file of its own bytes and returns the adapter as it was answered."""
 
     def make(name: str, **values: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The manager's adapters through HTTP: register, list, read, change, switch, delete."""
 
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,10 @@ from compliance.models import AuditEvent
 from config.accounts.models import User
 from config.accounts.roles import Role
 from deliveries.models import EntryTag, LoraEntry
-from tests.deliveries.manager.conftest import client_of
+from tests.deliveries.manager.conftest import Register, client_of
 from tests.factories import accounts
 
 pytestmark = pytest.mark.django_db
-Register = Callable[..., dict[str, Any]]
 PATH = "/manager/adapters"
 FIELDS = {
     "id", "namespace", "name", "version", "tags", "file_path", "weight", "active", "ordinal",

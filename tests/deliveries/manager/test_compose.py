@@ -18,12 +18,11 @@ from deliveries.models import Composition, DeliveryJob
 from deliveries.services.compositions import prompt_mac
 from registry.domain.packages import WEIGHTS_FILE
 from registry.models import Version
-from tests.deliveries.manager.conftest import client_of
+from tests.deliveries.manager.conftest import Register, client_of
 from tests.factories import accounts, compliance
 from tests.factories import registry as make
 
 pytestmark = pytest.mark.django_db
-Register = Callable[..., dict[str, Any]]
 PATH = "/manager/compose"
 TARGET = {"mode": "http", "http": {"host": "127.0.0.1", "port": 9, "path": "/prompts"}}
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -21,11 +20,17 @@ from compliance.models import AuditEvent
 from deliveries.models import LoraEntry
 from deliveries.selectors.entries import unsettled_ids
 from deliveries.services import settling
-from tests.deliveries.manager.conftest import ACCOUNT, SECRET, Store, Validator, settled
+from tests.deliveries.manager.conftest import (
+    ACCOUNT,
+    SECRET,
+    Register,
+    Store,
+    Validator,
+    settled,
+)
 from tests.factories import accounts
 
 pytestmark = pytest.mark.django_db
-Register = Callable[..., dict[str, Any]]
 PATH = "/manager/adapters"
 
 
