@@ -80,9 +80,13 @@ def test_registering_checks_loads_and_words_the_answer_S16_S55_S59(
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
     named = client.post("/adapters", GOOD, JSON, headers={ALIAS: "Nice"})
     assert (named.status_code, named.content) == (200, b"Adapter Nice registered")
+    for lacking in ({"name": "a"}, {"src": "s"}):
+        assert client.post("/adapters", lacking, JSON).status_code == 400
     assert [call["name"] for call in engine.calls] == ["a", "a"]
-    engine.answer = Response({"error": "no such folder"}, 404)
-    assert client.post("/adapters", GOOD, JSON).status_code == 404
+    for words, status in (("no such folder", 404), ("x doesn't contain tensors", 424)):
+        engine.answer = Response(words, 404)
+        failed = client.post("/adapters", GOOD, JSON)
+        assert (failed.status_code, failed.content.decode()) == (status, words)
 
 
 def test_unregistering_takes_the_name_from_the_path_and_no_body_S17_S60(
