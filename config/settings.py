@@ -349,6 +349,8 @@ try:
 except ValueError as _error:
     raise environ.ImproperlyConfigured(f"COMPOSE_TOKEN_FORMAT: {_error}") from None
 COMPOSE_RATE_PER_MINUTE = env.int("COMPOSE_RATE_PER_MINUTE", default=600)
+if COMPOSE_RATE_PER_MINUTE < 1:
+    raise environ.ImproperlyConfigured("COMPOSE_RATE_PER_MINUTE must be 1 or more")
 METADATA_SYNC = env.bool("METADATA_SYNC", default=False)
 METADATA_STORAGE = env.str("METADATA_STORAGE", default="s3")
 if METADATA_STORAGE != "s3":

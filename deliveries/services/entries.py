@@ -40,7 +40,7 @@ _TOLD = frozenset({"name", "file_path", "tags", "preview_url"})
 
 
 def register(
-    *, values: Mapping[str, Any], metadata_uri: str = "", user: User, actor: Actor
+    *, values: Mapping[str, Any], metadata_uri: str = "", user: User | None, actor: Actor
 ) -> LoraEntry:
     """Register the file that ``values["file_path"]`` names, or that the document describes.
 
