@@ -4,9 +4,6 @@ Four contracts were written apart from each other and share paths under ``/adapt
 the choice between them; what is chosen answers as it does under its own mount.
 """
 
-import json
-from typing import Any
-
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
@@ -24,11 +21,11 @@ from config.contracts import (
 )
 from config.unclear_registrations import AmbiguousRegistration, IncompleteRegistration
 from registry.domain.refs import is_uuid
+from serving.sagemaker.requests import parse_json
 
 SOURCE = "src"
 FILES = ("file_path", "metadata_uri")
 SWITCHES = frozenset({"activate", "deactivate"})
-_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _ambiguous, _incomplete = AmbiguousRegistration.as_view(), IncompleteRegistration.as_view()
 
 
@@ -75,14 +72,12 @@ def adapter_part(request: HttpRequest, first: str, second: str) -> HttpResponseB
 
 def _fields(request: HttpRequest) -> frozenset[str]:
     """The names in a JSON body; those of the query where the body is no JSON, or is empty."""
-    if request.content_type in _FORMS:
-        return frozenset(request.GET)
     try:
-        body: Any = json.loads(request.body)
+        body = parse_json(request.body)
     except (RequestDataTooBig, UnreadablePostError):
         # Its own view refuses it, with the reason.
         return frozenset({FILES[0]})
-    except (ValueError, RecursionError):
+    except ValueError:
         return frozenset(request.GET)
     return frozenset(body) if isinstance(body, dict) else frozenset()
 

@@ -1,7 +1,8 @@
 """What ``POST /adapters`` answers when its body belongs to neither contract, or to both."""
 
-import json
+from typing import Any
 
+from django.http import HttpRequest
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,6 +12,9 @@ from config.accounts.permissions import needs_any
 from config.accounts.roles import Act
 from config.core import problems
 from config.core.errors import Invalid
+from serving.sagemaker.errors import FieldsInvalid
+from serving.sagemaker.requests import parse_json
+from serving.sagemaker.validation import read_register_request
 
 _FIX = (
     "Send name and src to load an adapter (SageMaker), or name and file_path to list one (LoRA "
@@ -52,9 +56,8 @@ class IncompleteRegistration(_Unclear):
     def post(self, request: Request) -> Response:
         """Refuse, naming what is missing: ``detail`` as SageMaker has it, JSON in a text."""
         error = RegistrationIncomplete("Neither src nor file_path is given.", fix=_FIX)
-        missing = [{"type": "missing", "loc": ["src"], "msg": "Field required"}]
         body = problems.of_domain_error(error) | {
-            "detail": json.dumps(missing),
+            "detail": _faults(request._request),
             "invalid_params": [
                 {"name": "src", "reason": "is missing (SageMaker)"},
                 {"name": "file_path", "reason": "is missing (LoRA manager)"},
@@ -63,3 +66,17 @@ class IncompleteRegistration(_Unclear):
         return Response(
             body, status=status.HTTP_400_BAD_REQUEST, content_type=problems.CONTENT_TYPE
         )
+
+
+def _faults(request: HttpRequest) -> str:
+    """What SageMaker's own door would say of the fields."""
+    data: Any
+    try:
+        data = parse_json(request.body)
+    except ValueError:
+        data = request.GET.dict()
+    try:
+        read_register_request(data)
+    except FieldsInvalid as error:
+        return error.detail
+    raise AssertionError("what has src is SageMaker's and never comes here")

@@ -6,6 +6,7 @@ version (approval, load, proof, evaluation) before it answers, and it never move
 """
 
 from contextlib import suppress
+from typing import Any
 
 from django.db import transaction
 
@@ -140,7 +141,7 @@ def _reopen(row: Deployment, version: Version, actor: Actor) -> tuple[Deployment
                 fix=f"DELETE /adapters/{row.public_name} first, or choose another name.",
             )
     adapter = version.adapter
-    diff = {"is_enabled": [row.is_enabled, True]}
+    diff: dict[str, list[Any]] = {"is_enabled": [row.is_enabled, True]}
     if row.adapter_id != adapter.pk:
         diff["adapter"] = [row.adapter.ref if row.adapter else None, adapter.ref]
     row.adapter, row.base_model = adapter, adapter.base_model
@@ -164,7 +165,7 @@ def _close(row: Deployment, *, actor: Actor, reason: str) -> None:
 
 
 def _record(
-    row: Deployment, action: str, actor: Actor, *, diff: dict[str, list[object]], reason: str = ""
+    row: Deployment, action: str, actor: Actor, *, diff: dict[str, list[Any]], reason: str = ""
 ) -> None:
     audit.record(
         action=action,

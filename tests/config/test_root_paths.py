@@ -75,6 +75,8 @@ def test_a_body_of_neither_satisfies_the_readers_of_both(
     body = answer.json()
     assert [fault["loc"] for fault in json.loads(body["detail"])] == [["src"]]
     assert {param["name"] for param in body["invalid_params"]} == {"src", "file_path"}
+    faults = json.loads(_post(client, {}, bearer).json()["detail"])
+    assert [fault["loc"] for fault in faults] == [["name"], ["src"]]
 
 
 def test_nobody_is_told_more_than_to_sign_in(client: Client) -> None:
