@@ -39,7 +39,7 @@ class DeliveryRequestSerializer(serializers.Serializer[Any]):
         allow_blank=True, trim_whitespace=False, max_length=MAX_PROMPT_LETTERS
     )
     mode = serializers.ChoiceField(choices=[str(mode) for mode in Mode])
-    params = ObjectField(required=False)
+    params = ObjectField(required=False, allow_null=True)
 
 
 class DeliveryMadeSerializer(serializers.Serializer[Any]):

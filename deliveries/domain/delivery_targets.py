@@ -5,7 +5,7 @@ a parameter that is silently left out could be the one that mattered.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -152,7 +152,12 @@ def _webhook(values: Mapping[str, Any]) -> WebhookTarget:
     )
 
 
-_READERS = {Mode.HTTP: _http, Mode.CLI: _cli, Mode.S3: _s3, Mode.WEBHOOK: _webhook}
+_READERS: Mapping[Mode, Callable[[Mapping[str, Any]], Target]] = {
+    Mode.HTTP: _http,
+    Mode.CLI: _cli,
+    Mode.S3: _s3,
+    Mode.WEBHOOK: _webhook,
+}
 
 
 def _text(

@@ -1,7 +1,8 @@
 """What Prometheus is told of this room: counts by mode, read in two queries."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Q, Sum
 
@@ -33,7 +34,7 @@ def delivery_tallies() -> Mapping[Mode, DeliveryTally]:
         f"within_{index}": Count("pk", filter=Q(latency_ms__lte=round(1000 * seconds)))
         for index, seconds in enumerate(LATENCY_BUCKETS_SECONDS)
     }
-    rows = (
+    rows: Iterable[Mapping[str, Any]] = (
         DeliveryJob.objects.order_by()
         .values("mode")
         .annotate(

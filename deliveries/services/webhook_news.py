@@ -42,7 +42,11 @@ def of_stop(event: DigestStopped) -> None:
 def of_training(event: TrainingRunFinished) -> None:
     """A training is over, however it ended."""
     run = TrainingRun.objects.select_related("adapter").get(pk=event.run_id)
-    made = Version.objects.filter(pk=event.version_id).select_related("adapter").first()
+    made = (
+        None
+        if event.version_id is None
+        else Version.objects.select_related("adapter").get(pk=event.version_id)
+    )
     webhooks.announce(
         event=f"training.{event.state}",
         data={

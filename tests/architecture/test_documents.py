@@ -17,7 +17,8 @@ TARGET = re.compile(r"(?:^|`|' )make ([a-z-]+)", re.M)
 ROUTE = re.compile(r"(?:(?:GET|POST|PUT|PATCH|DELETE|HEAD) |\bURL)(/(?:api/v1|console)/[^\s`?)]*)")
 PLACEHOLDER = re.compile(r"\{[^}]*\}|<[^>]*>|\b[A-Z]{2,}\b")
 FENCE = re.compile(r"```(?:sh)?\n(.*?)\n *```", re.S)
-BY_ID = ("rollouts", "replicas", "stops", "restores", "evaluations", "approval-requests", "tokens")
+BY_ID = ("rollouts", "replicas", "stops", "restores", "evaluations", "approval-requests", "tokens",
+         "deliveries", "webhooks")  # fmt: skip
 
 
 def _found(pattern: re.Pattern[str], *, with_blocks: bool = True) -> Iterator[tuple[Path, str]]:
