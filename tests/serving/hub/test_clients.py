@@ -136,18 +136,19 @@ def test_what_is_refused_is_an_error_of_its_kind(server: Server, run: Run) -> No
         ("download", {**file, "revision": "v9"}),
         ("download", {"repo_id": "icu/nothing", "filename": CONFIG}),
         ("download", {"repo_id": repo.id, "filename": "optimizer.bin"}),
+        ("download", {**file, "token": application}),
+        ("model_info", {"repo_id": repo.id, "token": False}),
     )
-    unapproved, by_commit, by_alias, unknown, nowhere, foreign = run(*moves, token=repo.token)
+    answers = run(*moves, token=repo.token)
+    unapproved, by_commit, by_alias, unknown, nowhere, foreign, no_role, nobody = answers
     for answer in (unapproved, by_commit, by_alias):
         assert answer["error"] == "GatedRepoError", answer
         assert "icu/triage v3" in answer["message"] and "not approved" in answer["message"]
     assert unknown["error"] == "RevisionNotFoundError"
     assert nowhere["error"] == "RepositoryNotFoundError"
     assert "EntryNotFoundError" in foreign["kinds"]
-    (no_role,) = run(("download", file), token=application)
     assert no_role["error"] == "GatedRepoError"
     assert "no scope" in no_role["message"]
-    (nobody,) = run(("model_info", {"repo_id": repo.id}))
     assert "HfHubHTTPError" in nobody["kinds"]
     assert "HF_TOKEN" in nobody["message"]
     assert not Download.objects.exists()
@@ -168,14 +169,11 @@ def test_a_stop_reaches_clients_that_hold_a_copy(server: Server, run: Run) -> No
         user=officer,
         actor=actor_of(officer),
     )
-    *named, cached = run(*by_name, pinned, token=repo.token)
+    fresh = ("metadata", {"repo_id": repo.id, "filename": CONFIG, "revision": repo.v2.commit_id})
+    snapshot = ("snapshot", {"repo_id": repo.id})
+    *named, cached = run(*by_name, snapshot, fresh, pinned, token=repo.token)
     for answer in named:
         assert answer["error"] == "RevisionNotFoundError", answer
         assert "It calls chest pain routine" in answer["message"]
     # The library asks nobody for a commit that it holds: only the node can refuse this one.
     assert cached["value"]["commit"] == repo.v2.commit_id
-    (snapshot,) = run(("snapshot", {"repo_id": repo.id}), token=repo.token)
-    assert snapshot["error"] == "RevisionNotFoundError"
-    fresh = ("metadata", {"repo_id": repo.id, "filename": CONFIG, "revision": repo.v2.commit_id})
-    (asked,) = run(fresh, token=repo.token)
-    assert asked["error"] == "RevisionNotFoundError"
