@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,7 +98,7 @@ def _preview(address: str) -> Iterator[str]:
         yield "A preview's address carries no account, query or fragment; s3:// ones are signed."
 
 
-_CHECKS = {
+_CHECKS: Mapping[str, Callable[[Any], Iterator[str]]] = {
     "name": _name,
     "namespace": _namespace,
     "weight": _weight,
