@@ -49,7 +49,7 @@ class AvatarAdapter(AvatarView):
 
     @extend_schema(
         operation_id="avatar_adapter_download",
-        responses={(200, ZIP): OpenApiTypes.BINARY, **errors(409)},
+        responses={(200, ZIP): OpenApiTypes.BINARY, **errors(409, 507)},
     )
     def get(self, request: Request, user_id: str, avatar_id: str) -> HttpResponseBase:
         """The adapter as a ZIP, trained or not. Who may write gets a new one where none is."""
@@ -64,7 +64,8 @@ class AvatarAdapter(AvatarView):
         return self._described(HttpResponse(content_type=ZIP), avatar)
 
     @extend_schema(
-        operation_id="avatar_adapter_delete", responses={200: DeletedSerializer, **errors(409)}
+        operation_id="avatar_adapter_delete",
+        responses={200: DeletedSerializer, **errors(409, 413, 415, 422)},
     )
     def delete(self, request: Request, user_id: str, avatar_id: str) -> Response:
         """Delete the avatar: its training files, backups and flags go, its adapter is retired."""
@@ -110,7 +111,7 @@ class AvatarCreate(AvatarView):
         operation_id="avatar_adapter_create",
         parameters=[OpenApiParameter("adapter_name", str, description="Its name for people")],
         request=None,
-        responses={200: CreatedSerializer, **errors(409, 507)},
+        responses={200: CreatedSerializer, **errors(409, 413, 415, 422, 507)},
     )
     def post(self, request: Request, user_id: str, avatar_id: str) -> Response:
         """Make the adapter, untrained, with a backup; the one that is there is left as it is."""
@@ -171,7 +172,7 @@ class AvatarTrain(AvatarView):
         responses={
             200: TrainingResultSerializer,
             202: TrainingBegunSerializer,
-            **errors(409, 415, 422, 429),
+            **errors(409, 413, 415, 422, 429),
         },
     )
     def post(self, request: Request, user_id: str, avatar_id: str) -> Response:

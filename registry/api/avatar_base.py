@@ -24,7 +24,7 @@ from registry.models import Avatar
 _KEPT = ("detail", "code", "request_id", "fix", "errors")
 
 
-class ErrorSerializer(serializers.Serializer[None]):
+class AvatarErrorSerializer(serializers.Serializer[None]):
     """An error of the avatar contract."""
 
     detail = serializers.CharField()
@@ -36,7 +36,7 @@ class ErrorSerializer(serializers.Serializer[None]):
     )
 
 
-_Error = OpenApiResponse(ErrorSerializer, description="What is wrong, and how to mend it")
+_Error = OpenApiResponse(AvatarErrorSerializer, description="What is wrong, and how to mend it")
 
 
 def errors(*more: int) -> Mapping[int, OpenApiResponse]:

@@ -71,7 +71,7 @@ class FileUpload(AvatarView):
         operation_id="avatar_files_upload",
         parameters=[FLAG],
         request=_FILES,
-        responses={200: UploadedSerializer, **errors(413, 415, 507)},
+        responses={200: UploadedSerializer, **errors(409, 413, 415, 422, 507)},
     )
     def post(self, request: Request, user_id: str, avatar_id: str) -> Response:
         """Store one or several files, all or none; for training unless said otherwise."""
@@ -127,7 +127,7 @@ class FileFlag(AvatarView):
         operation_id="avatar_files_flag",
         parameters=[FLAG],
         request=FlagRequestSerializer,
-        responses={200: FlagSerializer, **errors(415)},
+        responses={200: FlagSerializer, **errors(409, 413, 415, 422)},
     )
     def put(self, request: Request, user_id: str, avatar_id: str, file_name: str) -> Response:
         """Say whether the file is to be trained with."""
@@ -146,7 +146,7 @@ class UnflaggedFiles(AvatarView):
 
     @extend_schema(
         operation_id="avatar_files_delete_unflagged",
-        responses={200: FilesDeletedSerializer, **errors()},
+        responses={200: FilesDeletedSerializer, **errors(409, 413, 415, 422)},
     )
     def delete(self, request: Request, user_id: str, avatar_id: str) -> Response:
         """Delete them at once."""
@@ -161,7 +161,8 @@ class FileDetail(AvatarView):
     permission_classes = [needs(Act.SUBMIT, reading=Act.SUBMIT)]
 
     @extend_schema(
-        operation_id="avatar_files_delete", responses={200: FileDeletedSerializer, **errors()}
+        operation_id="avatar_files_delete",
+        responses={200: FileDeletedSerializer, **errors(409, 413, 415, 422)},
     )
     def delete(self, request: Request, user_id: str, avatar_id: str, file_name: str) -> Response:
         """Delete it; its bytes can't be opened any more."""
@@ -320,7 +321,7 @@ class Validation(AvatarView):
     @extend_schema(
         operation_id="avatar_validate_data_post",
         request=None,
-        responses={200: ValidationSerializer, **errors()},
+        responses={200: ValidationSerializer, **errors(409, 413, 415, 422)},
     )
     def post(self, request: Request, user_id: str, avatar_id: str) -> Response:
         """The same: nothing is changed."""

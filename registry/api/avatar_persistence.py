@@ -40,7 +40,7 @@ class BackUp(AvatarView):
     @extend_schema(
         operation_id="avatar_backup",
         request=None,
-        responses={200: BackupMadeSerializer, **errors(507)},
+        responses={200: BackupMadeSerializer, **errors(409, 413, 415, 422, 507)},
     )
     def post(self, request: Request, avatar_id: str) -> Response:
         """Store a ZIP of the adapter as it is now."""

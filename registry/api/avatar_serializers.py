@@ -6,6 +6,8 @@ from registry.domain.avatars import AvatarStatus
 from registry.domain.training_data import Severity
 from registry.models import AvatarBackup, ScanState
 
+STATUSES = " or ".join(AvatarStatus)
+
 
 class NamedSerializer(serializers.Serializer[None]):
     """Whose avatar an answer is about."""
@@ -17,7 +19,7 @@ class NamedSerializer(serializers.Serializer[None]):
 class CreatedSerializer(NamedSerializer):
     """The adapter that was made, or that is there."""
 
-    status = serializers.ChoiceField(["created", "existing"])
+    status = serializers.CharField(help_text="created or existing")
     message = serializers.CharField()
     adapter_id = serializers.UUIDField()
     adapter_name = serializers.CharField()
@@ -27,11 +29,11 @@ class CreatedSerializer(NamedSerializer):
 class DeletedSerializer(NamedSerializer):
     """An avatar that is gone."""
 
-    status = serializers.ChoiceField(["deleted"])
+    status = serializers.CharField(help_text="deleted")
     message = serializers.CharField()
 
 
-class CountsSerializer(serializers.Serializer[None]):
+class FileCountsSerializer(serializers.Serializer[None]):
     """How many training files there are."""
 
     total = serializers.IntegerField()
@@ -53,7 +55,7 @@ class LastTrainingSerializer(serializers.Serializer[None]):
 class InfoSerializer(NamedSerializer):
     """What there is to know about an adapter without downloading it."""
 
-    status = serializers.ChoiceField([str(status) for status in AvatarStatus])
+    status = serializers.CharField(help_text=STATUSES)
     adapter_id = serializers.UUIDField()
     adapter_name = serializers.CharField()
     adapter_ref = serializers.CharField(help_text="Its reference in the registry")
@@ -67,7 +69,7 @@ class InfoSerializer(NamedSerializer):
     last_backup_at = serializers.DateTimeField(allow_null=True)
     last_training = LastTrainingSerializer(allow_null=True)
     configuration = serializers.DictField(help_text="Parameters that training begins from")
-    training_data = CountsSerializer()
+    training_data = FileCountsSerializer()
     s3_key = serializers.CharField()
 
 
@@ -80,7 +82,7 @@ class TrainingFileSerializer(serializers.Serializer[None]):
     size_bytes = serializers.IntegerField()
     sha256 = serializers.CharField()
     uploaded_at = serializers.DateTimeField()
-    scan_state = serializers.ChoiceField([str(state) for state in ScanState])
+    scan_state = serializers.CharField(help_text=" or ".join(ScanState))
     s3_key = serializers.CharField()
 
 
@@ -114,14 +116,14 @@ class FlagSerializer(NamedSerializer):
 class FileDeletedSerializer(NamedSerializer):
     """A file that is gone."""
 
-    status = serializers.ChoiceField(["deleted"])
+    status = serializers.CharField(help_text="deleted")
     file_name = serializers.CharField()
 
 
 class FilesDeletedSerializer(NamedSerializer):
     """Files that are gone, all of which were not for training."""
 
-    status = serializers.ChoiceField(["deleted"])
+    status = serializers.CharField(help_text="deleted")
     deleted_files = serializers.ListField(child=serializers.CharField())
     deleted_count = serializers.IntegerField()
 
@@ -138,9 +140,9 @@ class DownloadSerializer(NamedSerializer):
 class MetadataSerializer(NamedSerializer):
     """The flags file as it stands, and how many files there are."""
 
-    status = serializers.ChoiceField(["found", "not_found"])
+    status = serializers.CharField(help_text="found or not_found")
     metadata = serializers.DictField(child=serializers.BooleanField())
-    summary = CountsSerializer()
+    summary = FileCountsSerializer()
     s3_key = serializers.CharField()
 
 
@@ -161,11 +163,11 @@ class RecommendationsSerializer(NamedSerializer):
     recommendations = RecommendationSerializer()
 
 
-class FindingSerializer(serializers.Serializer[None]):
+class DataFindingSerializer(serializers.Serializer[None]):
     """What is wrong with a file, and where; never its text."""
 
     code = serializers.CharField()
-    severity = serializers.ChoiceField([str(severity) for severity in Severity])
+    severity = serializers.CharField(help_text=" or ".join(Severity))
     number = serializers.IntegerField(help_text="Line, or item of a JSON list; 0: the whole file")
     message = serializers.CharField()
 
@@ -175,7 +177,7 @@ class JudgedFileSerializer(serializers.Serializer[None]):
 
     file_name = serializers.CharField()
     is_valid = serializers.BooleanField()
-    findings = FindingSerializer(many=True)
+    findings = DataFindingSerializer(many=True)
 
 
 class ValidationSerializer(NamedSerializer):
@@ -192,7 +194,7 @@ class BackupSerializer(serializers.Serializer[None]):
     """A ZIP that is kept."""
 
     backup_id = serializers.UUIDField()
-    backup_type = serializers.ChoiceField(AvatarBackup.Reason.choices)
+    backup_type = serializers.CharField(help_text=" or ".join(AvatarBackup.Reason))
     backup_timestamp = serializers.DateTimeField()
     file_count = serializers.IntegerField()
     backup_size_bytes = serializers.IntegerField(help_text="Of the files in it, unpacked")
@@ -207,7 +209,7 @@ class BackupSerializer(serializers.Serializer[None]):
 class BackupMadeSerializer(NamedSerializer):
     """A backup that was just made."""
 
-    status = serializers.ChoiceField(["backed_up"])
+    status = serializers.CharField(help_text="backed_up")
     backup = BackupSerializer()
 
 
@@ -233,8 +235,8 @@ class RestoreArchiveSerializer(serializers.Serializer[None]):
 class RestoredSerializer(NamedSerializer):
     """What the adapter is now."""
 
-    status = serializers.ChoiceField(["restored"])
-    adapter_status = serializers.ChoiceField([str(status) for status in AvatarStatus])
+    status = serializers.CharField(help_text="restored")
+    adapter_status = serializers.CharField(help_text=STATUSES)
     version = serializers.CharField(allow_null=True)
     is_new_version = serializers.BooleanField()
 
@@ -249,8 +251,8 @@ class StoreSerializer(serializers.Serializer[None]):
 class PersistenceStatusSerializer(NamedSerializer):
     """Where an adapter's backups and flags stand."""
 
-    status = serializers.ChoiceField([str(status) for status in AvatarStatus])
-    s3_status = serializers.ChoiceField(["connected", "unavailable"])
+    status = serializers.CharField(help_text=STATUSES)
+    s3_status = serializers.CharField(help_text="connected or unavailable")
     store = StoreSerializer()
     has_backup = serializers.BooleanField()
     backup_count = serializers.IntegerField()
@@ -279,7 +281,7 @@ class TrainRequestSerializer(serializers.Serializer[None]):
 class TrainingBegunSerializer(NamedSerializer):
     """A training that goes on."""
 
-    status = serializers.ChoiceField(["training"])
+    status = serializers.CharField(help_text="training")
     message = serializers.CharField()
     training_run = serializers.UUIDField()
     job_url = serializers.CharField()
@@ -288,7 +290,7 @@ class TrainingBegunSerializer(NamedSerializer):
 class TrainingResultSerializer(NamedSerializer):
     """A training that is over."""
 
-    status = serializers.ChoiceField([str(status) for status in AvatarStatus])
+    status = serializers.CharField(help_text=STATUSES)
     training_run = serializers.UUIDField()
     success = serializers.BooleanField()
     training_duration = serializers.FloatField(help_text="Seconds")
