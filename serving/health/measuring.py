@@ -16,8 +16,9 @@ from django.http import HttpRequest
 from compliance.models import ApprovalRequest
 from compliance.selectors.stops import open_stops
 from compliance.states import ApprovalState
-from config.core import broker
+from config.core import broker, clock
 from config.core.storage import blob_storage
+from registry import training_selectors
 from serving.domain.facts import BrokerFacts, Facts
 from serving.domain.health import Component, Status
 from serving.gateway.gateway import SCOPE_KEY, Gateway
@@ -43,6 +44,8 @@ class DatabaseFacts:
     alerts: list[Alert]
     active_adapters: int
     rollouts: Mapping[str, int]
+    trainings: Mapping[str, int]
+    training_silent_seconds: float
     records_unsigned: int
     stops_open: int
 
@@ -71,6 +74,8 @@ def _ask_database() -> DatabaseFacts:
             alerts=open_alerts(),
             active_adapters=_active_adapters(),
             rollouts=dict(Rollout.objects.values_list("state").annotate(Count("pk")).order_by()),
+            trainings=training_selectors.counts(),
+            training_silent_seconds=training_selectors.oldest_silence(clock.now()),
             records_unsigned=ApprovalRequest.objects.filter(state=ApprovalState.OPEN).count(),
             stops_open=open_stops().count(),
         )

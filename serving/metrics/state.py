@@ -113,6 +113,14 @@ def _of_rooms(told: DatabaseFacts) -> Iterator[Metric]:
         "rollouts", "Rollouts by state", ["state"],
         [((str(state),), told.rollouts.get(state, 0)) for state in RolloutState],
     )  # fmt: skip
+    yield _gauge(
+        "trainings", "Training runs by state", ["state"],
+        [((state,), count) for state, count in told.trainings.items()],
+    )  # fmt: skip
+    yield _gauge(
+        "training_silent_seconds", "Since the most silent trainer at work was heard", [],
+        [((), told.training_silent_seconds)],
+    )  # fmt: skip
     unsigned = told.records_unsigned
     yield _gauge("records_unsigned", "Records that wait for signatures", [], [((), unsigned)])
     yield _gauge("stops_open", "Digests stopped everywhere", [], [((), told.stops_open)])

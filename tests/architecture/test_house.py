@@ -20,6 +20,7 @@ from rest_framework.exceptions import APIException
 from compliance.domain.check import Check
 from config.core.errors import DomainError
 from deliveries.channels.base import Channel
+from registry.training.base import Trainer
 from serving.analysis.base import Signal
 from serving.engines.base import Engine
 from serving.strategies.base import Strategy
@@ -105,6 +106,7 @@ PLUG_INS: list[tuple[str, str, type]] = [
     ("compliance.checks", "CHECKS", Check),
     ("serving.engines", "ENGINES", Engine),
     ("serving.strategies", "STRATEGIES", Strategy),
+    ("registry.training", "TRAINERS", Trainer),
     ("serving.analysis", "SIGNALS", Signal),
     ("deliveries.channels", "CHANNELS", Channel),
 ]
