@@ -21,10 +21,6 @@ from serving.sagemaker.responses import Response
 log = logging.getLogger(__name__)
 View = Callable[..., Any]
 T = TypeVar("T")
-# These describe one connection or one encoding, not the answer that is sent on.
-_HOP_BY_HOP = frozenset(
-    {"connection", "content-encoding", "content-length", "keep-alive", "transfer-encoding", "date"}
-)
 
 
 def read_request(
@@ -52,9 +48,8 @@ def to_http(response: Response) -> HttpResponseBase:
     kind = response.headers.get("Content-Type")
     if kind is None:
         del made["Content-Type"]
-    for name, value in response.headers.items():
-        if name not in _HOP_BY_HOP:
-            made[name.title()] = value
+    for name, value in response.end_to_end_headers.items():
+        made[name.title()] = value
     return made
 
 

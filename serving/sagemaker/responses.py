@@ -8,6 +8,10 @@ from serving.sagemaker.requests import Headers, parse_json
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
+# These describe one connection or one encoding, not the answer that is sent on.
+_HOP_BY_HOP = frozenset(
+    {"connection", "content-encoding", "content-length", "date", "keep-alive", "transfer-encoding"}
+)
 
 
 class Response:
@@ -40,6 +44,11 @@ class Response:
             self.body, kind = json.dumps(content, allow_nan=False).encode(), JSON
         if media_type or (kind and "Content-Type" not in self.headers):
             self.headers["Content-Type"] = media_type or str(kind)
+
+    @property
+    def end_to_end_headers(self) -> dict[str, str]:
+        """The headers that a bridge sends on."""
+        return {name: value for name, value in self.headers.items() if name not in _HOP_BY_HOP}
 
     @property
     def text(self) -> str:

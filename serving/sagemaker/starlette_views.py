@@ -31,8 +31,7 @@ def to_starlette(response: Response) -> StarletteResponse:
     """The toolkit's answer as Starlette's; an answer of Starlette's own goes out untouched."""
     if isinstance(response.native, StarletteResponse):
         return response.native
-    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-    return StarletteResponse(response.body, response.status_code, headers)
+    return StarletteResponse(response.body, response.status_code, response.end_to_end_headers)
 
 
 def sagemaker_endpoint(

@@ -1,5 +1,7 @@
 """Beside plain Django: REST framework with its permissions, and Starlette without Django."""
 
+import gzip
+import json
 import os
 import subprocess
 import sys
@@ -94,7 +96,9 @@ def test_starlette_serves_the_same_contract(registry: Registry) -> None:
 
     @register_unload_adapter_handler({"n": "path_params.adapter_name"}, registry=registry)
     async def unload(data: Any, request: Request) -> Any:
-        return httpx.Response(200 if data.n == "a" else 404, json={"n": data.n})
+        said = {"Transfer-Encoding": "chunked", "Content-Encoding": "gzip", "X-Engine": "e"}
+        content = gzip.compress(json.dumps({"n": data.n}).encode())
+        return httpx.Response(200 if data.n == "a" else 404, content=content, headers=said)
 
     @inject_adapter_id("model", registry=registry)
     async def invoke(request: Request) -> Any:
@@ -110,6 +114,9 @@ def test_starlette_serves_the_same_contract(registry: Registry) -> None:
     assert client.delete("/adapters/a").text == "Adapter a unregistered"
     other = client.delete("/adapters/b")
     assert (other.status_code, other.json()) == (404, {"n": "b"})
+    # It was read and unpacked on the way: what was true of that connection is not of this one.
+    assert other.headers["X-Engine"] == "e"
+    assert not {"transfer-encoding", "content-encoding"} & set(other.headers)
     called = client.post("/invocations", json={"model": "x"}, headers={IDENTIFIER: "ad1"})
     assert called.json() == {"model": "ad1"}
     assert client.get("/ping").status_code == 404
