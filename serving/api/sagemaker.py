@@ -3,6 +3,7 @@
 import time
 
 from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request as RestRequest
@@ -34,6 +35,9 @@ from serving.services import registrations
 FAILED_DEPENDENCY = 424
 _LOOK_EVERY_SECONDS = 0.2
 _TEXT = OpenApiResponse(str, description="A sentence that names the adapter")
+_SHAPED = OpenApiResponse(
+    OpenApiTypes.OBJECT, description="Where the door's engine profile has a response shape"
+)
 _REFUSAL = OpenApiResponse(
     inline_serializer("SageMakerRefusal", {"detail": serializers.CharField()}),
     description="What is wrong and how to mend it",
@@ -83,9 +87,10 @@ class Registrations(_Door):
 
     @extend_schema(
         operation_id="sagemaker_register",
-        request=RegistrationSerializer,
+        request={"application/json": RegistrationSerializer},
         responses={
             (200, "text/plain"): _TEXT,
+            (200, "application/json"): _SHAPED,
             (202, "application/json"): RegistrationFactsSerializer,
             **_REFUSALS,
         },
@@ -101,7 +106,11 @@ class RegistrationDetail(_Door):
 
     @extend_schema(
         operation_id="sagemaker_unregister",
-        responses={(200, "text/plain"): _TEXT, **_REFUSALS},
+        responses={
+            (200, "text/plain"): _TEXT,
+            (200, "application/json"): _SHAPED,
+            **_REFUSALS,
+        },
     )
     def delete(self, request: RestRequest, adapter_name: str) -> RestResponse:
         """End a registration; what the registry holds stays as it is."""
