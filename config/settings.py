@@ -401,6 +401,9 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.accounts.api.schema.add_idempotency_key",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "DeliveryStatusEnum": ["pending", "running", "retrying", "succeeded", "failed"],
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
