@@ -17,6 +17,7 @@ from registry.events import TrainingRunBegun, TrainingRunFinished
 from registry.models import Blob, ScanState, TrainingFile, TrainingRun
 from registry.services import training_folders, versions
 from registry.states import TRAINING_MOVES, TrainingState
+from registry.training import TRAINERS
 
 MAX_ATTEMPTS = 5
 
@@ -49,7 +50,13 @@ def begin(*, run_id: int, worker: str) -> int | None:
             _end_failed(run, f"Its worker ended in the middle {run.attempt} times.")
             return None
         now, attempt = clock.now(), run.attempt + 1
-        values = {"attempt": attempt, "worker": worker[:200], "heartbeat_at": now}
+        values: dict[str, Any] = {
+            "attempt": attempt,
+            "worker": worker[:200],
+            "heartbeat_at": now,
+            # Asked of the worker that computes: the web process may have none of them.
+            "libraries": TRAINERS[run.trainer].libraries(),
+        }
         if is_left:
             TrainingRun.objects.filter(pk=run.pk).update(**values)
         else:

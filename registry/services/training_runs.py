@@ -20,7 +20,6 @@ from registry.events import TrainingRunCancelling, TrainingRunFinished, Training
 from registry.models import Avatar, ScanState, TrainingFile, TrainingRun
 from registry.services import training_nudges
 from registry.states import OPEN_TRAINING_STATES, TRAINING_MOVES, TrainingState
-from registry.training import TRAINERS
 from registry.training.lora import LoraTrainer
 
 DEFAULT_SEED = 42
@@ -62,7 +61,6 @@ def start(
                 base_model=adapter.base_model,
                 base_digest=adapter.base_model.digest,
                 trainer=LoraTrainer.name,
-                libraries=TRAINERS[LoraTrainer.name].libraries(),
                 requested_by_id=actor.user_id or avatar.owner_id,
                 **frozen,
             )

@@ -49,6 +49,7 @@ def execute(*, run_id: int, worker: str) -> bool:
         attempt = training_attempts.begin(run_id=run_id, worker=worker)
         if attempt is None:
             return False
+        run.refresh_from_db()
         watch = _RunWatch(run_id, attempt)
         try:
             with beating(watch.tell):

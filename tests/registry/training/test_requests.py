@@ -79,7 +79,8 @@ def test_a_run_is_prepared_with_all_that_makes_its_result_A43_A65() -> None:
     assert run.base_digest == adapter.base_model.digest
     assert (run.seed, run.trainer, run.state) == (11, "lora", TrainingState.QUEUED)
     assert run.requested_by == avatar.owner
-    assert {"python", "torch", "transformers", "peft"} <= set(run.libraries)
+    attempts.begin(run_id=run.pk, worker="here")
+    assert {"python", "torch", "transformers", "peft"} <= set(_again(run).libraries)
     event = AuditEvent.objects.get(action="training.queued")
     assert event.object_id == str(run.uuid)
     assert all(row["sha256"] in event.body for row in run.data)
