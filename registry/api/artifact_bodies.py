@@ -1,6 +1,6 @@
 """Reads what is uploaded as an artifact: a form with a file, or the body itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
@@ -43,7 +43,8 @@ def read(request: Request, kind: str) -> Given:
 
 
 def _read_form(request: Request, kind: str) -> Given:
-    name = request.data.get("model_name", "")
+    fields = request.data
+    name = fields.get("model_name", "") if isinstance(fields, Mapping) else ""
     files = request.FILES.getlist("file")
     if not files:
         raise ArtifactBodyMissing(

@@ -72,7 +72,7 @@ class ArtifactContractView(ApiView):
         """The contract's errors instead of problem documents."""
         return contract_error
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
         """What a browser asks before it calls from another origin."""
         return Response(status=204)
 
@@ -98,7 +98,7 @@ def contract_error(error: Exception, context: dict[str, Any]) -> Response | None
         return None
     if isinstance(error, exceptions.MethodNotAllowed):
         return Response(NOT_FOUND, status=404)
-    problem: Mapping[str, Any] = response.data  # type: ignore[assignment]
+    problem: Mapping[str, Any] = response.data
     status, code = CONTRACT_CODES.get(
         problem["code"], (None, problem["code"].upper().replace("-", "_"))
     )

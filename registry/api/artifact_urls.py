@@ -7,12 +7,12 @@ from django.urls import URLPattern, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from .artifact_contract import not_found
-from .artifacts import ArtifactDetail, ArtifactUpload
+from .artifacts import ArtifactDetail, ArtifactUnnamed, ArtifactUpload
 
 urlpatterns: list[URLPattern] = [
     path("artifact/<str:artifact_type>", ArtifactUpload.as_view(), name="artifact-upload"),
-    path("artifacts/<str:artifact_type>", ArtifactDetail.as_view()),
-    path("artifacts/<str:artifact_type>/", ArtifactDetail.as_view()),
+    path("artifacts/<str:artifact_type>", ArtifactUnnamed.as_view()),
+    path("artifacts/<str:artifact_type>/", ArtifactUnnamed.as_view()),
     path("artifacts/<str:artifact_type>/<path:id>", ArtifactDetail.as_view(), name="artifact"),
     re_path(r"^.*$", csrf_exempt(not_found)),
 ]

@@ -112,18 +112,33 @@ class ArtifactDetail(ArtifactContractView):
             **_errors(400, 401, 403, 404, 500),
         },
     )
-    def get(self, request: Request, artifact_type: str, id: str = "") -> HttpResponseBase:
+    def get(self, request: Request, artifact_type: str, id: str) -> HttpResponseBase:
         """The file as it was uploaded, or the record with its key."""
         kind = _kind(artifact_type)
         if not id.strip():
-            raise ArtifactIdMissing(
-                "The path names no model.", fix=f"Ask for /artifacts/{kind}/<model name>."
-            )
+            raise _id_missing(kind)
         record = selectors.record_by_name(id)
         artifact = selectors.artifact_of(record, kind)
         if request.query_params.get("metadata_only", "").lower() in TRUE:
             return Response(_metadata(record, artifact))
         return _file(request._request, artifact)
+
+
+class ArtifactUnnamed(ArtifactContractView):
+    """A path that ends before the model's name."""
+
+    permission_classes = [needs(Act.READ)]
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, artifact_type: str) -> Response:
+        """Says what is missing."""
+        raise _id_missing(_kind(artifact_type))
+
+
+def _id_missing(kind: str) -> ArtifactIdMissing:
+    return ArtifactIdMissing(
+        "The path names no model.", fix=f"Ask for /artifacts/{kind}/<model name>."
+    )
 
 
 def _kind(artifact_type: str) -> str:
@@ -176,5 +191,9 @@ def _rest(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 async def _async(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while (piece := await sync_to_async(next, thread_sensitive=False)(pieces, None)) is not None:
+    while (piece := await sync_to_async(_next, thread_sensitive=False)(pieces)) is not None:
         yield piece
+
+
+def _next(pieces: Iterator[bytes]) -> bytes | None:
+    return next(pieces, None)

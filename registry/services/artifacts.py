@@ -106,7 +106,7 @@ def open_bytes(artifact: Artifact) -> tuple[bytes, IO[bytes]]:
     """
     try:
         stream = blobs.open(artifact.blob)
-        return stream.read(CHUNK_BYTES), stream  # type: ignore[return-value]
+        return stream.read(CHUNK_BYTES), stream
     except (BlobNotFound, *STORE_FAILURES) as error:
         raise ArtifactUnreadable(
             f"The store does not give the bytes of {artifact.key}.",

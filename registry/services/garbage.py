@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, ForeignObjectRel, Model, OuterRef, QuerySet
 
 from config.core import clock, storage
 from config.core.actors import SYSTEM, Actor
@@ -32,16 +32,16 @@ class Collected:
     size_bytes: int
 
 
-def referrers() -> list[tuple[type, str]]:
+def referrers() -> list[tuple[type[Model], str]]:
     """(model, field) of every foreign key to a blob, in whatever room: read off the tables.
 
     Nobody registers anything, so nobody can forget to.
     """
     relations = Blob._meta.get_fields(include_hidden=True)
     return [
-        (relation.related_model, relation.field.name)
+        (relation.field.model, relation.field.name)
         for relation in relations
-        if relation.auto_created and not relation.concrete
+        if isinstance(relation, ForeignObjectRel)
     ]
 
 
@@ -51,7 +51,7 @@ def unneeded() -> QuerySet[Blob]:
         Exists(Hold.objects.filter(sha256=OuterRef("sha256"), released_at=None))
     )
     for model, name in referrers():
-        rows = rows.exclude(Exists(model.objects.filter(**{name: OuterRef("pk")})))  # type: ignore[attr-defined]
+        rows = rows.exclude(Exists(model._default_manager.filter(**{name: OuterRef("pk")})))
     return rows
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 
 from config.core import clock, object_store, storage
@@ -39,7 +39,7 @@ def assign(key: str, blob: Blob, *, content_type: str = "") -> StorageAlias:
             "moved_at": clock.now(),
         },
     )
-    transaction.on_commit(lambda: _settle_quietly(key))
+    _settle_soon(key)
     return alias
 
 
@@ -63,7 +63,7 @@ def give_up(*keys: str) -> int:
     found = StorageAlias.objects.filter(key__in=keys, blob__isnull=False)
     count = found.update(blob=None, moved_at=clock.now())
     for key in keys:
-        transaction.on_commit(lambda key=key: _settle_quietly(key))
+        _settle_soon(key)
     return count
 
 
@@ -74,6 +74,7 @@ def settle(key: str) -> None:
         STORE_FAILURES: the store does not answer; the row still says what is to be done.
     """
     with transaction.atomic():
+        _wait_for_store()
         # The lock keeps two from copying and deleting under one key; the store is asked meanwhile.
         alias = (
             StorageAlias.objects.select_for_update(of=("self",))
@@ -101,14 +102,25 @@ def sweep() -> int:
     return sum(_settle_quietly(key) for key in waiting.values_list("key", flat=True)[:1000])
 
 
+def _settle_soon(key: str) -> None:
+    transaction.on_commit(lambda: _settle_quietly(key))
+
+
 def _settle_quietly(key: str) -> bool:
     """A store that is away costs the caller nothing: the row is there, and a sweep comes by."""
     try:
         settle(key)
     except STORE_FAILURES as error:
-        log.warning("storage_alias.unsettled", reason=type(error).__name__)
+        log.warning("storage_alias.unsettled", error_type=type(error).__name__)
         return False
     return True
+
+
+def _wait_for_store() -> None:
+    """A store may take minutes for a copy; a connection that waits for it is no hung one."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '15min'")
 
 
 def _is_wanted(alias: StorageAlias) -> bool:
