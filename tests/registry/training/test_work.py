@@ -27,6 +27,9 @@ from registry.models import Blob, TrainingRun, Version
 from registry.services import blobs, training_folders, training_runs
 from registry.services import training_work as work
 from registry.states import TrainingState
+from registry.training import TRAINERS
+from registry.training.base import Trained, Trainer, TrainingJob, Watch
+from tests.factories import registry
 from tests.factories import training as make
 from tests.factories.gateway import until
 from tests.kills.running import database_url
@@ -153,3 +156,35 @@ def test_what_can_not_be_learned_ends_the_run_with_its_reason(training_folder: P
     assert run.state == TrainingState.FAILED
     assert run.error == "None of 2 examples fits into 16 tokens."
     assert not training_folders.folder_of(run).exists()
+
+
+class _Loom(Trainer):
+    """A trainer of another kind: it hands over a package that it has at hand."""
+
+    name = "loom"
+
+    def libraries(self) -> dict[str, str]:
+        return {"loom": "1"}
+
+    def train(self, job: TrainingJob, watch: Watch) -> Trained:
+        watch.began(step=0, steps=1, series=[])
+        watch.stepped(step=1, point=(1, 0.5))
+        job.folder.mkdir(parents=True)
+        files = {}
+        for name, data in registry.package(base_name=job.base_name).items():
+            (job.folder / name).write_bytes(data)
+            files[name] = job.folder / name
+        return Trained(files, {"steps": 1, "final_loss": 0.5, "examples": len(job.examples)})
+
+
+def test_another_trainer_takes_its_place_A35(
+    training_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TRAINERS, "loom", _Loom())  # type: ignore[misc]
+    run = make.start(make.avatar())
+    TrainingRun.objects.filter(pk=run.pk).update(trainer="loom")
+    assert work.execute(run_id=run.pk, worker="here")
+    run = _again(run)
+    assert (run.state, run.libraries, run.series) == ("completed", {"loom": "1"}, [[1, 0.5]])
+    assert run.metrics["examples"] == 7
+    assert run.version is not None and run.version.files.count() == 2
