@@ -11,30 +11,14 @@ from compliance.services import audit
 from config.accounts.models import User
 from config.core import clock
 from config.core.actors import Actor
-from deliveries.domain.entry_values import clean_tags, faults
-from deliveries.domain.file_refs import S3
-from deliveries.manager_errors import EntryInvalid, EntryNameTaken, EntryNotFound, MetadataRefused
+from deliveries.domain.entry_values import clean_tags
+from deliveries.manager_errors import EntryNameTaken, EntryNotFound
 from deliveries.models import EntryTag, LoraEntry, Validation
-from deliveries.services import files, metadata, settling
+from deliveries.services import entry_checks, files, metadata, settling
 from deliveries.services.settling import OBJECT_TYPE
 
 # Value → column, where they are not called the same.
 _COLUMNS = {"active": "is_compose_active", "preview_url": "preview_uri"}
-CHANGEABLE = (
-    "namespace",
-    "name",
-    "version",
-    "tags",
-    "file_path",
-    "weight",
-    "active",
-    "ordinal",
-    "archetype",
-    "archetype_confidence",
-    "preview_url",
-)
-# These may be unset by null; for all others null says nothing.
-_NULLABLE = frozenset({"version", "ordinal", "archetype", "archetype_confidence"})
 # What an outside validator is told: it is asked again when one of them changes.
 _TOLD = frozenset({"name", "file_path", "tags", "preview_url"})
 
@@ -44,9 +28,9 @@ def register(
 ) -> LoraEntry:
     """Register the file that ``values["file_path"]`` names, or that the document describes.
 
-    ``values`` holds fields of ``CHANGEABLE``; what the document at ``metadata_uri`` says counts
-    where they say nothing. The file is looked at first; a large one is hashed afterwards and the
-    entry is ``pending`` until then.
+    ``values`` holds fields of ``entry_checks.CHANGEABLE``; what the document at ``metadata_uri``
+    says counts where they say nothing. The file is looked at first; a large one is hashed
+    afterwards and the entry is ``pending`` until then.
 
     Raises:
         EntryInvalid: a field can't hold what was given, or name or file is missing.
@@ -55,17 +39,17 @@ def register(
         MetadataRefused: the document is unreadable or contradicts the file.
         StoreAway: the object store does not answer.
     """
-    wanted = _said(values)
+    wanted = entry_checks.said(values)
     said = metadata.read(metadata_uri) if metadata_uri else None
     if said is not None:
         given = {"name": said.name, "file_path": said.file_path, "tags": list(said.tags)}
         wanted = {field: value for field, value in given.items() if value} | wanted
-    _refuse_faults(wanted, required=("name", "file_path"))
-    _refuse_preview(wanted)
+    entry_checks.refuse_faults(wanted, required=("name", "file_path"))
+    entry_checks.refuse_preview(wanted)
     at_once = None if said is not None and said.sha256 else settings.LORA_HASH_AT_ONCE_BYTES
     facts = files.look(wanted["file_path"], hash_up_to_bytes=at_once)
     if said is not None:
-        _refuse_contradiction(said, facts)
+        entry_checks.refuse_contradiction(said, facts)
     entry = LoraEntry(
         **_columns(wanted),
         metadata_uri=metadata_uri,
@@ -98,10 +82,10 @@ def change(*, entry: LoraEntry, values: Mapping[str, Any], actor: Actor) -> Lora
         EntryNotFound: the entry was deleted meanwhile.
         EntryNameTaken, FilePathRefused, StoreAway: as ``register``.
     """
-    _refuse_foreign(values)
-    _refuse_faults(values)
-    wanted = _said(values)
-    _refuse_preview(wanted)
+    entry_checks.refuse_foreign(values)
+    entry_checks.refuse_faults(values)
+    wanted = entry_checks.said(values)
+    entry_checks.refuse_preview(wanted)
     facts = None
     if wanted.get("file_path", entry.file_path) != entry.file_path:
         facts = files.look(wanted["file_path"], hash_up_to_bytes=settings.LORA_HASH_AT_ONCE_BYTES)
@@ -125,7 +109,7 @@ def activate(*, entry: LoraEntry, ordinal: int | None = None, actor: Actor) -> L
         EntryInvalid: the ordinal is out of range.
         EntryNotFound: the entry was deleted meanwhile.
     """
-    _refuse_faults({"ordinal": ordinal})
+    entry_checks.refuse_faults({"ordinal": ordinal})
     columns = {"is_compose_active": True} | ({} if ordinal is None else {"ordinal": ordinal})
     return _update(entry, columns, None, "entry.activated", actor)
 
@@ -222,24 +206,6 @@ def _locked(entry: LoraEntry) -> LoraEntry:
     return row
 
 
-def _said(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        field: value for field, value in values.items() if value is not None or field in _NULLABLE
-    }
-
-
-def _refuse_preview(values: Mapping[str, Any]) -> None:
-    """An address that we sign is one that everybody may read: only of a bucket that is allowed."""
-    address = values.get("preview_url") or ""
-    if address.startswith(S3) and not files.is_readable_bucket(address):
-        message = "The preview's bucket is not one that may be read from."
-        raise EntryInvalid(
-            message,
-            fix="Put it into METADATA_BUCKET.",
-            errors=[{"pointer": "/preview_url", "message": message}],
-        )
-
-
 def _columns(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {_COLUMNS.get(field, field): value for field, value in wanted.items() if field != "tags"}
 
@@ -250,42 +216,6 @@ def _write_tags(entry: LoraEntry, tags: Any) -> None:
         EntryTag(entry=entry, position=position, tag=tag)
         for position, tag in enumerate(clean_tags(tags))
     )
-
-
-def _refuse_faults(values: Mapping[str, Any], required: tuple[str, ...] = ()) -> None:
-    found = [{"pointer": f"/{fault.field}", "message": fault.message} for fault in faults(values)]
-    found += [
-        {"pointer": f"/{field}", "message": "This field is required."}
-        for field in required
-        if not values.get(field)
-    ]
-    if found:
-        raise EntryInvalid(
-            "; ".join(f"{fault['pointer'][1:]}: {fault['message']}" for fault in found),
-            fix="Correct the named fields.",
-            errors=found,
-        )
-
-
-def _refuse_foreign(values: Mapping[str, Any]) -> None:
-    if foreign := sorted(set(values) - set(CHANGEABLE)):
-        raise EntryInvalid(
-            f"{', '.join(foreign)} can't be changed.",
-            fix=f"These can be: {', '.join(CHANGEABLE)}.",
-            errors=[
-                {"pointer": f"/{field}", "message": "This can't be changed."} for field in foreign
-            ],
-        )
-
-
-def _refuse_contradiction(said: metadata.GivenMetadata, facts: files.FileFacts) -> None:
-    is_other = said.sha256 and said.sha256.lower() != facts.sha256
-    if is_other or (said.size_bytes is not None and said.size_bytes != facts.size_bytes):
-        raise MetadataRefused(
-            "The document describes other bytes than the file has.",
-            fix="Have the document written anew, or name the right file.",
-            errors=[{"pointer": "/metadata_uri", "message": "Its size or SHA-256 is another."}],
-        )
 
 
 @contextmanager

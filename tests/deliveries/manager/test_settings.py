@@ -21,7 +21,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 assert connection.vendor == "sqlite"
-call_command("migrate", verbosity=0)
+for room in ("compliance", "deliveries"):  # with the rooms below; all of them take a while
+    call_command("migrate", room, verbosity=0)
 from config.core.actors import SYSTEM
 from deliveries.selectors.entries import listed
 from deliveries.services import compositions, entries
@@ -50,7 +51,9 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Read:
     return run
 
 
-def test_the_defaults_mirror_nothing_and_allow_one_folder(read: Read, tmp_path: Path) -> None:
+def test_the_defaults_mirror_nothing_and_allow_one_folder_L35_L36(
+    read: Read, tmp_path: Path
+) -> None:
     found = read()
     assert found["METADATA_SYNC"] is False
     assert found["METADATA_BUCKET"] == "lora-metadata"
