@@ -11,7 +11,7 @@ from registry.states import TrainingState
 log = structlog.get_logger(__name__)
 QUEUE = "training"
 # A run may wait for hours behind another; the sweep sends it again, so old messages are dropped.
-EXPIRES_SECONDS = 60
+EXPIRES_SECONDS = 30
 
 
 def train(run_id: int) -> None:

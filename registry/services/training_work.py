@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from django.db.models import Q
 
@@ -34,6 +35,7 @@ from registry.training.base import (
 )
 
 log = structlog.get_logger(__name__)
+NUDGE_EVERY_SECONDS = 15
 
 
 def execute(*, run_id: int, worker: str) -> bool:
@@ -83,7 +85,9 @@ def sweep() -> int:
     open_runs = TrainingRun.objects.filter(state__in=OPEN_TRAINING_STATES)
     silent = Q(heartbeat_at=None) | Q(heartbeat_at__lt=training_attempts.silent_since())
     for run_id in open_runs.filter(silent).values_list("pk", flat=True):
-        training_nudges.train(run_id)
+        # Once in a while only: behind another training its message may wait in the queue.
+        if cache.add(f"training-nudged:{run_id}", 1, timeout=NUDGE_EVERY_SECONDS):
+            training_nudges.train(run_id)
     return open_runs.count()
 
 
