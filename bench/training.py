@@ -25,7 +25,7 @@ from bench.training_promises import NAME, Broken, must
 from config.stack.stack import Stack, StackFailed
 from demo.places import MODELS
 
-SLOW = {"num_epochs": 4, "learning_rate": 1.5e-3, "gradient_accumulation_steps": 2}
+SLOW = {"num_epochs": 2, "learning_rate": 1.5e-3, "gradient_accumulation_steps": 2}
 KILL_AT = 0.4
 PATIENCE_SECONDS = 3600.0
 

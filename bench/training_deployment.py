@@ -178,6 +178,16 @@ class Hospital:
         state = wait_for(look, "the rollout", patience_seconds=600.0)["state"]
         must(state == "promoted", f"the rollout ended {state}")
         asked, said = training_notes.notes()[1][0]
+        answer = wait_for(lambda: self._answer(asked), "the gateway to route to it")
+        return {
+            "asked": asked,
+            "wanted": said,
+            "answered": answer.json()["choices"][0]["message"]["content"],
+            "answered_by": answer.json()["system_fingerprint"].partition("/")[0],
+        }
+
+    def _answer(self, asked: str) -> httpx.Response | None:
+        """The gateway's answer, None while it has not heard of the promotion yet."""
         answer = httpx.post(
             f"{self.url}/v1/chat/completions",
             headers={"Authorization": f"Bearer {self.operator.token}"},
@@ -189,13 +199,7 @@ class Hospital:
             },
             timeout=120.0,
         )
-        must(answer.status_code == 200, f"the gateway answered {answer.text[:300]}")
-        return {
-            "asked": asked,
-            "wanted": said,
-            "answered": answer.json()["choices"][0]["message"]["content"],
-            "answered_by": answer.json()["system_fingerprint"].partition("/")[0],
-        }
+        return answer if answer.status_code == 200 else None
 
 
 def _right_by_base() -> int:
