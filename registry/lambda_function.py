@@ -157,6 +157,7 @@ def _answer(status: str, headers: list[tuple[str, str]], pieces: Iterable[bytes]
             error += "server itself, or ask with metadata_only=true."
             return _refusal(413, {"error": error, "error_code": "ANSWER_TOO_LARGE"})
     named = dict(headers)
+    # A file has an ETag, and is base64 whatever it says that it is.
     is_text = named.get("Content-Type", "").startswith(TEXT) and "ETag" not in named
     return {
         "statusCode": int(status.split()[0]),

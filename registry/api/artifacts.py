@@ -25,7 +25,13 @@ from registry.services import artifacts
 from registry.storage_errors import ArtifactIdMissing, ArtifactTypeInvalid
 
 from .artifact_bodies import read
-from .artifact_contract import ENVELOPE, ArtifactContractView, enveloped_pieces, is_enveloped
+from .artifact_contract import (
+    CORS,
+    ENVELOPE,
+    ArtifactContractView,
+    enveloped_pieces,
+    is_enveloped,
+)
 from .artifact_serializers import (
     ArtifactErrorSerializer,
     ArtifactSerializer,
@@ -171,7 +177,9 @@ def _file(request: HttpRequest, artifact: Artifact) -> HttpResponseBase:
     pieces = chain([first], _rest(stream))
     if is_enveloped(request):
         return _streamed(
-            request, enveloped_pieces(headers, pieces), {"Content-Type": "application/json"}
+            request,
+            enveloped_pieces(headers | dict(CORS), pieces),
+            {"Content-Type": "application/json"},
         )
     return _streamed(request, pieces, headers)
 

@@ -16,18 +16,13 @@ class Command(BaseCommand):
     help = "Place, release or list legal holds on the files of a version, or on digests."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        acts = parser.add_subparsers(dest="act", required=True)
-        place = acts.add_parser("place", help="hold a version's files, or bytes by digest")
-        place.add_argument("--version-ref", help="such as triage@v1")
-        place.add_argument("--sha256", action="append", default=[])
-        place.add_argument("--matter", required=True, help="the case or the duty")
-        place.add_argument("--reason", required=True)
-        place.add_argument("--by", required=True, help="whose decision it is")
-        release = acts.add_parser("release", help="end a hold")
-        release.add_argument("hold", type=UUID)
-        release.add_argument("--reason", required=True)
-        release.add_argument("--by", required=True, help="whose decision it is")
-        acts.add_parser("list", help="what is held now")
+        parser.add_argument("act", choices=["place", "release", "list"])
+        parser.add_argument("--version-ref", default="", help="its files; such as triage@v1")
+        parser.add_argument("--sha256", action="append", default=[], help="bytes by digest")
+        parser.add_argument("--hold", type=UUID, help="the hold that ends")
+        parser.add_argument("--matter", default="", help="the case or the duty")
+        parser.add_argument("--reason", default="", help="why, in a line")
+        parser.add_argument("--by", default="", help="whose decision it is")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -49,6 +44,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{hold.uuid} {hold.sha256}")
 
     def _release(self, options: dict[str, Any]) -> None:
+        if options["hold"] is None:
+            raise CommandError("Releasing needs --hold, as `legal_hold list` shows it.")
         holds.release(uuid=options["hold"], reason=options["reason"], actor=_actor(options))
 
     def _list(self, options: dict[str, Any]) -> None:
@@ -57,4 +54,6 @@ class Command(BaseCommand):
 
 
 def _actor(options: dict[str, Any]) -> Actor:
+    if not options["by"].strip():
+        raise CommandError("Say with --by whose decision it is.")
     return Actor(kind="shell", name=options["by"][:150])

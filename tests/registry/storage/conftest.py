@@ -1,6 +1,7 @@
 """Buckets and tables of a moto server, and a nanio server, which checks signatures."""
 
 import dataclasses
+import functools
 import socket
 import subprocess
 import sys
@@ -60,6 +61,7 @@ def nanio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait(timeout=20)
 
 
+@functools.cache
 def client_of(address: str, service: str = "s3") -> Any:
     config = Config(s3={"addressing_style": "path"}, signature_version="s3v4")
     return boto3.client(

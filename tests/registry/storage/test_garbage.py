@@ -232,10 +232,13 @@ def test_a_versions_files_are_held_and_released_by_hand(file_store: Any) -> None
     call_command("legal_hold", "list", stdout=out)
     assert "case: A court asked" in out.getvalue()
     for uuid in placed:
-        call_command("legal_hold", "release", uuid, "--reason", "Closed", "--by", "the officer")
+        end = ["--hold", uuid, "--reason", "Closed", "--by", "the officer"]
+        call_command("legal_hold", "release", *end)
     assert holds.open_sha256s() == set()
     with pytest.raises(CommandError, match="open hold"):
-        call_command("legal_hold", "release", placed[0], "--reason", "Again", "--by", "x")
+        call_command("legal_hold", "release", *end)
+    with pytest.raises(CommandError, match="--by"):
+        call_command("legal_hold", "place", "--version-ref", "held@v1", *words[:4])
 
 
 def test_a_hold_needs_whole_digests_a_matter_and_a_reason(file_store: Any) -> None:
