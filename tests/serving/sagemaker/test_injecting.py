@@ -103,6 +103,10 @@ def test_inference_carries_the_alias_beside_the_identifier_S65(
         404,
         {"detail": "The adapter Cardiology was not found"},
     )
+    # Without anything around the handler too.
+    register_invocation_handler(invoke, registry=registry)
+    answer = serve().post("/invocations", {"model": "gone"}, JSON, headers=sent)
+    assert answer.json() == {"detail": "The adapter Cardiology was not found"}
 
 
 @pytest.mark.parametrize(
