@@ -33,6 +33,7 @@ from serving.selectors.registrations import RegistrationFacts, RegistrationState
 from serving.services import registrations
 
 FAILED_DEPENDENCY = 424
+RETRY_AFTER_SECONDS = "5"
 _LOOK_EVERY_SECONDS = 0.2
 _TEXT = OpenApiResponse(str, description="A sentence that names the adapter")
 _SHAPED = OpenApiResponse(
@@ -151,7 +152,8 @@ def _load(data: object, raw_request: Request) -> Response:
     if facts.state is RegistrationState.LOADED:
         return Response(facts.as_json())
     if facts.state is RegistrationState.LOADING:
-        return Response(facts.as_json(), 202)
+        # Not final: an idempotency key keeps no answer that says when to ask again.
+        return Response(facts.as_json(), 202, {"Retry-After": RETRY_AFTER_SECONDS})
     return Response({"detail": facts.reason or "It was unregistered."}, FAILED_DEPENDENCY)
 
 

