@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import QuerySet, Sum
 
@@ -140,7 +141,7 @@ def backups_of(avatar: Avatar) -> QuerySet[AvatarBackup]:
     return avatar.backups.select_related("blob", "version").order_by("-created_at", "-pk")
 
 
-def backup_of(avatar: Avatar, uuid: object = None) -> AvatarBackup:
+def backup_of(avatar: Avatar, uuid: UUID | None = None) -> AvatarBackup:
     """One of the avatar's backups; the newest where none is named.
 
     Raises:

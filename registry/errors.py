@@ -218,6 +218,13 @@ class TrainingFileInvalid(DomainError):
     title = "The training file can't be accepted"
 
 
+class TrainingFileHeld(Conflict):
+    """A legal hold names the file; neither its bytes nor its key may go."""
+
+    code = "training-file-held"
+    title = "The training file is under a legal hold"
+
+
 class TrainingLimitReached(DomainError):
     """The account has begun as many trainings as it may in an hour."""
 

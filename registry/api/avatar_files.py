@@ -303,14 +303,14 @@ class Validation(AvatarView):
         judged = data_judging.judge(rows.defer(None))
         valid = sum(row.is_valid for row in judged)
         said = {
-            "is_valid": bool(judged) and valid == len(judged),
+            "valid": bool(judged) and valid == len(judged),
             "total_files": len(judged),
             "valid_files": valid,
             "total_bytes": sum(row.file.size_bytes for row in judged),
             "files": [
                 {
                     "file_name": row.file.name,
-                    "is_valid": row.is_valid,
+                    "valid": row.is_valid,
                     "findings": [found.as_json() for found in row.findings],
                 }
                 for row in judged

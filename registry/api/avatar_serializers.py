@@ -1,5 +1,7 @@
 """Shapes of the avatar contract's answers and requests."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from registry.domain.avatars import AvatarStatus
@@ -9,7 +11,7 @@ from registry.models import AvatarBackup, ScanState
 STATUSES = " or ".join(AvatarStatus)
 
 
-class NamedSerializer(serializers.Serializer[None]):
+class NamedSerializer(serializers.Serializer[Any]):
     """Whose avatar an answer is about."""
 
     user_id = serializers.CharField()
@@ -33,7 +35,7 @@ class DeletedSerializer(NamedSerializer):
     message = serializers.CharField()
 
 
-class FileCountsSerializer(serializers.Serializer[None]):
+class FileCountsSerializer(serializers.Serializer[Any]):
     """How many training files there are."""
 
     total = serializers.IntegerField()
@@ -41,7 +43,7 @@ class FileCountsSerializer(serializers.Serializer[None]):
     non_training = serializers.IntegerField()
 
 
-class LastTrainingSerializer(serializers.Serializer[None]):
+class LastTrainingSerializer(serializers.Serializer[Any]):
     """The last training that was not cancelled."""
 
     training_run = serializers.UUIDField()
@@ -73,7 +75,7 @@ class InfoSerializer(NamedSerializer):
     s3_key = serializers.CharField()
 
 
-class TrainingFileSerializer(serializers.Serializer[None]):
+class TrainingFileSerializer(serializers.Serializer[Any]):
     """A training file without its text."""
 
     file_id = serializers.UUIDField()
@@ -100,7 +102,7 @@ class FileListSerializer(NamedSerializer):
     total = serializers.IntegerField()
 
 
-class FlagRequestSerializer(serializers.Serializer[None]):
+class FlagRequestSerializer(serializers.Serializer[Any]):
     """Whether a file is to be trained with; in the body or in the query."""
 
     use_for_training = serializers.BooleanField(required=False)
@@ -146,7 +148,7 @@ class MetadataSerializer(NamedSerializer):
     s3_key = serializers.CharField()
 
 
-class RecommendationSerializer(serializers.Serializer[None]):
+class RecommendationSerializer(serializers.Serializer[Any]):
     """Parameters for an amount of data."""
 
     num_epochs = serializers.IntegerField()
@@ -163,7 +165,7 @@ class RecommendationsSerializer(NamedSerializer):
     recommendations = RecommendationSerializer()
 
 
-class DataFindingSerializer(serializers.Serializer[None]):
+class DataFindingSerializer(serializers.Serializer[Any]):
     """What is wrong with a file, and where; never its text."""
 
     code = serializers.CharField()
@@ -172,25 +174,25 @@ class DataFindingSerializer(serializers.Serializer[None]):
     message = serializers.CharField()
 
 
-class JudgedFileSerializer(serializers.Serializer[None]):
+class JudgedFileSerializer(serializers.Serializer[Any]):
     """One file's findings."""
 
     file_name = serializers.CharField()
-    is_valid = serializers.BooleanField()
+    valid = serializers.BooleanField()
     findings = DataFindingSerializer(many=True)
 
 
 class ValidationSerializer(NamedSerializer):
     """Whether the flagged files can be trained on."""
 
-    is_valid = serializers.BooleanField()
+    valid = serializers.BooleanField()
     total_files = serializers.IntegerField()
     valid_files = serializers.IntegerField()
     total_bytes = serializers.IntegerField()
     files = JudgedFileSerializer(many=True)
 
 
-class BackupSerializer(serializers.Serializer[None]):
+class BackupSerializer(serializers.Serializer[Any]):
     """A ZIP that is kept."""
 
     backup_id = serializers.UUIDField()
@@ -220,13 +222,13 @@ class BackupListSerializer(NamedSerializer):
     total = serializers.IntegerField()
 
 
-class RestoreRequestSerializer(serializers.Serializer[None]):
+class RestoreRequestSerializer(serializers.Serializer[Any]):
     """Which backup; none: the newest."""
 
     backup_id = serializers.UUIDField(required=False)
 
 
-class RestoreArchiveSerializer(serializers.Serializer[None]):
+class RestoreArchiveSerializer(serializers.Serializer[Any]):
     """A ZIP to restore from."""
 
     file = serializers.FileField()
@@ -241,7 +243,7 @@ class RestoredSerializer(NamedSerializer):
     is_new_version = serializers.BooleanField()
 
 
-class StoreSerializer(serializers.Serializer[None]):
+class StoreSerializer(serializers.Serializer[Any]):
     """What the store of bytes answered just now."""
 
     is_reachable = serializers.BooleanField()
@@ -260,7 +262,7 @@ class PersistenceStatusSerializer(NamedSerializer):
     is_flags_file_current = serializers.BooleanField()
 
 
-class TrainRequestSerializer(serializers.Serializer[None]):
+class TrainRequestSerializer(serializers.Serializer[Any]):
     """Parameters of a training; those left out have their defaults."""
 
     learning_rate = serializers.FloatField(required=False, help_text="2e-4")

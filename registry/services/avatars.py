@@ -14,7 +14,7 @@ from registry.domain.avatars import AvatarKeys, check_avatar_name, namespace_of,
 from registry.errors import AvatarBaseUnclear, AvatarBusy, AvatarInvalid, BaseModelNotFound
 from registry.events import AvatarAdapterMade, AvatarDeleted, AvatarOpened
 from registry.models import Adapter, Avatar, AvatarBackup, BaseModel, TrainingFile, TrainingRun
-from registry.services import adapters, avatar_backups, flag_files, storage_aliases
+from registry.services import adapters, avatar_backups, flag_files, storage_aliases, training_holds
 from registry.states import OPEN_TRAINING_STATES
 
 MAX_ADAPTER_NAME = 200
@@ -92,6 +92,7 @@ def delete(*, avatar: Avatar, actor: Actor) -> None:
 
     Raises:
         AvatarBusy: it is being trained, or a version of its adapter is live.
+        TrainingFileHeld: a file of it is under a legal hold.
         AvatarNotFound: somebody deleted it at this moment.
     """
     with transaction.atomic():
@@ -101,7 +102,9 @@ def delete(*, avatar: Avatar, actor: Actor) -> None:
             raise avatar_selectors.no_avatar()
         if locked.adapter_id is not None:
             _refuse_in_use(locked.adapter)  # type: ignore[arg-type]
-        files, _ = TrainingFile.objects.filter(avatar=locked).delete()
+        rows = TrainingFile.objects.select_related("blob").filter(avatar=locked)
+        training_holds.refuse_held(list(rows))
+        files, _ = rows.delete()
         backups, _ = AvatarBackup.objects.filter(avatar=locked).delete()
         Avatar.objects.filter(pk=locked.pk).update(deleted_at=clock.now())
         storage_aliases.give_up(AvatarKeys(avatar.owner.username, avatar.name).backup)

@@ -29,7 +29,7 @@ from registry.events import (
     TrainingFileStored,
 )
 from registry.models import Avatar, Blob, ScanState, TrainingFile
-from registry.services import avatars, blobs, flag_files
+from registry.services import avatars, blobs, flag_files, training_holds
 
 LINK_SECONDS = 3600
 LINK_PURPOSE = "training-file-link"
@@ -68,6 +68,7 @@ def upload(
     Raises:
         AvatarInvalid: the avatar can't have this name.
         TrainingFileInvalid: a name, a kind or a size is not taken; ``errors`` has each.
+        TrainingFileHeld: a file that would be replaced is under a legal hold.
     """
     check_avatar_name(avatar_name)
     _check(files)
@@ -103,6 +104,7 @@ def delete(*, avatar: Avatar, name: str, actor: Actor) -> None:
 
     Raises:
         TrainingFileNotFound: the avatar has no such file.
+        TrainingFileHeld: it is under a legal hold.
     """
     with transaction.atomic():
         _lock(avatar)
@@ -110,10 +112,14 @@ def delete(*, avatar: Avatar, name: str, actor: Actor) -> None:
 
 
 def delete_unflagged(*, avatar: Avatar, actor: Actor) -> list[str]:
-    """Delete every file that is not flagged for training; returns their names."""
+    """Delete every file that is not flagged for training; returns their names.
+
+    Raises:
+        TrainingFileHeld: one of them is under a legal hold; none is deleted.
+    """
     with transaction.atomic():
         _lock(avatar)
-        rows = list(selectors.files_of(avatar, flagged=False))
+        rows = list(selectors.files_of(avatar, flagged=False).select_related("blob"))
         _delete(rows, avatar, actor)
     return [row.name for row in rows]
 
@@ -128,7 +134,7 @@ def open_text(file: TrainingFile) -> IO[bytes]:
     """
     stored = blobs.open(file.blob)
     key = bytes.fromhex(keys.decrypt(bytes(file.key_encrypted)))
-    return io.BufferedReader(_Unsealed(stored, key, file.blob.sha256))  # type: ignore[arg-type]
+    return io.BufferedReader(_Unsealed(stored, key, file.blob.sha256))
 
 
 def record_scan(
@@ -142,7 +148,10 @@ def record_scan(
         rows = TrainingFile.objects.filter(pk=file.pk, sha256=file.sha256, blob=file.blob_id)
         if not rows.update(scan_state=state, scan_findings=list(findings)):
             return False
-        diff = {"scan_state": [file.scan_state, str(state)], "findings": [None, len(findings)]}
+        diff: dict[str, list[Any]] = {
+            "scan_state": [file.scan_state, str(state)],
+            "findings": [None, len(findings)],
+        }
         publish(TrainingFileScanned(**_about(file, actor), file_id=file.pk, diff=diff))
     file.scan_state = state
     return True
@@ -236,7 +245,9 @@ def _store(file: GivenText) -> _Sealed:
 
 
 def _record(avatar: Avatar, file: _Sealed, use_for_training: bool, actor: Actor) -> TrainingFile:
-    old = TrainingFile.objects.filter(avatar=avatar, name=file.name).first()
+    old = TrainingFile.objects.select_related("blob").filter(avatar=avatar, name=file.name).first()
+    if old is not None:
+        training_holds.refuse_held([old])
     row, _ = TrainingFile.objects.update_or_create(
         avatar=avatar,
         name=file.name,
@@ -268,6 +279,7 @@ def _record(avatar: Avatar, file: _Sealed, use_for_training: bool, actor: Actor)
 def _delete(rows: Sequence[TrainingFile], avatar: Avatar, actor: Actor) -> None:
     if not rows:
         return
+    training_holds.refuse_held(rows)
     TrainingFile.objects.filter(pk__in=[row.pk for row in rows]).delete()
     flag_files.raise_revision(avatar)
     for row in rows:

@@ -225,7 +225,7 @@ def test_json_files_are_taken_judged_and_told_apart_A26(anna: Caller) -> None:
     lines = b'{"text": "one"}\n{"text": "two"}\n'
     anna.upload({"good.json": good, "lines.jsonl": lines, "bad.json": b'{"text": "Jane'})
     found = anna.client.post(anna.data("validate-training-data")).json()
-    assert {row["file_name"]: row["is_valid"] for row in found["files"]} == {
+    assert {row["file_name"]: row["valid"] for row in found["files"]} == {
         "good.json": True, "lines.jsonl": True, "bad.json": False,
     }  # fmt: skip
 

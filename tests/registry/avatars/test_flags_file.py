@@ -1,18 +1,23 @@
 """The flags file in the store: always what the rows say, whoever writes at once."""
 
+import io
 import json
 import random
+import threading
 from typing import Any
 
 import pytest
 from django.core.files.storage import FileSystemStorage
+from django.db import connection
 from django.test import override_settings
 
+from config.accounts.selectors import actor_of
 from config.core.storage import blob_storage
 from registry.models import Avatar, TrainingFile
 from registry.services import flag_files, training_files
 from tests.factories import accounts
 from tests.factories.at_once import at_once
+from tests.factories.gateway import until
 from tests.registry.avatars.conftest import NOTE, Caller
 
 KEY = "users/anna/avatars/nina/adapters/metadata/metadata.json"
@@ -75,6 +80,38 @@ def test_many_writers_at_once_leave_file_and_rows_equal_A53() -> None:
     assert avatar.flags_written == avatar.flags_revision > 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_who_writes_the_file_waits_for_who_is_writing_it_A53() -> None:
+    """Else an older file could be written over a newer one."""
+    user = accounts.engineer(username="anna")
+    caller = Caller(user)
+    caller.upload({"a.txt": NOTE})
+    name = f"formulary/flags/{user.pk}/nina"
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+    def act(index: int) -> int:
+        if index:
+            place = caller.data("a.txt/training-flag?use_for_training=false")
+            return int(caller.client.put(place).status_code)
+        with connection.cursor() as cursor:
+            until(lambda: cursor.execute(waiting) or cursor.fetchone()[0] == 1)
+            assert _stored() == {"a.txt": True}
+            cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
+            return int(cursor.fetchone()[0])
+
+    def take(index: int) -> int:
+        if not index:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
+            taken.set()
+        else:
+            assert taken.wait(30)
+        return act(index)
+
+    taken = threading.Event()
+    assert at_once(take, count=2) and _stored() == {"a.txt": False}
+
+
 @pytest.mark.django_db
 def test_a_store_that_was_away_gets_the_file_by_the_sweep(
     anna: Caller, django_capture_on_commit_callbacks: Any, tmp_path: Any
@@ -115,12 +152,8 @@ def test_an_older_file_never_follows_a_newer_one(anna: Caller) -> None:
 
 
 def _given(name: str) -> training_files.GivenText:
-    import io
-
     return training_files.GivenText(name, 1, lambda: io.BytesIO(b"x"))
 
 
 def _actor(user: Any) -> Any:
-    from config.accounts.selectors import actor_of
-
     return actor_of(user)

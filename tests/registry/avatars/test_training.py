@@ -112,7 +112,7 @@ def test_the_limit_holds_for_requests_at_one_moment() -> None:
 
 @pytest.mark.django_db
 def test_a_failed_training_is_told_and_a_restore_mends_it_A47(anna: Caller) -> None:
-    """Every answer has the fields and types that its serializer names."""
+    """Every answer has the fields and types that its serializer names; so must requests."""
     from registry.api import avatar_serializers as shapes
 
     _train(anna)
@@ -135,6 +135,11 @@ def test_a_failed_training_is_told_and_a_restore_mends_it_A47(anna: Caller) -> N
         shapes.PersistenceStatusSerializer: anna.client.get(anna.kept("status")),
         shapes.TrainingBegunSerializer: _train(anna),
     }
+    assert _train(anna, num_epochs="three").status_code == 422
+    place = anna.data("notes-3.txt/training-flag")
+    assert anna.client.put(place, {"use_for_training": [1]}, format="json").status_code == 400
+    wrong = anna.client.post(anna.kept("restore"), {"backup_id": "x"}, format="json")
+    assert wrong.status_code == 400
     for shape, answer in answers.items():
         assert set(answer.json()) == set(shape().fields), shape.__name__
         typed = shape(data=answer.json())
@@ -165,13 +170,14 @@ def test_the_way_from_upload_to_download_A31(tmp_path: Path) -> None:
     for name in make.texts(3):
         place = anna.data(f"{name}/training-flag")
         assert anna.client.put(f"{place}?use_for_training=true").status_code == 200
+    short = {**make.QUICK, "num_epochs": 1}
     with override_settings(TRAINING_FOLDER=tmp_path / "training"):
-        assert _train(anna, **make.QUICK).status_code == 202
+        assert _train(anna, **short).status_code == 202
         run = TrainingRun.objects.get()
 
         def act(index: int) -> Any:
             if index:
-                return _train(anna, "?wait=60", **make.QUICK)
+                return _train(anna, "?wait=60", **short)
             for file in TrainingFile.objects.all():
                 training_scans.scan(file_id=file.pk)
             return training_work.execute(run_id=run.pk, worker="here")

@@ -1,0 +1,24 @@
+"""Legal holds on training files: what is held keeps its key, or the hold would keep noise."""
+
+from collections.abc import Sequence
+
+from registry.errors import TrainingFileHeld
+from registry.models import Hold, TrainingFile
+
+
+def refuse_held(files: Sequence[TrainingFile]) -> None:
+    """Refuse to lose these files' texts; a hold may name the text's digest or the sealed bytes'.
+
+    Raises:
+        TrainingFileHeld: one of them is held.
+    """
+    digests = {file.sha256 for file in files} | {file.blob.sha256 for file in files}
+    held = set(
+        Hold.objects.filter(sha256__in=digests, released_at=None).values_list("sha256", flat=True)
+    )
+    count = sum(file.sha256 in held or file.blob.sha256 in held for file in files)
+    if count:
+        raise TrainingFileHeld(
+            f"{count} of these training files are under a legal hold.",
+            fix="Ask whoever placed the hold; until it is released the texts stay as they are.",
+        )
