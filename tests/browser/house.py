@@ -90,6 +90,7 @@ def wake(house: House) -> None:
     for name, queues in (
         ("rollouts@ward", ["control"]),
         ("worker@ward", ["checks", "evaluations"]),
+        ("courier@ward", ["deliveries"]),
         ("agent@ward-1", ["node.node-1"]),
         ("agent@ward-2", ["node.node-2"]),
         ("beat", []),
