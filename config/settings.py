@@ -365,6 +365,8 @@ if not 1 <= METADATA_PREVIEW_SECONDS <= 7 * 24 * 3600:
     raise environ.ImproperlyConfigured("METADATA_PREVIEW_SECONDS must be 1 to 604800")
 CIVITAI_VALIDATE_URL = env.str("CIVITAI_VALIDATE_URL", default="")
 CIVITAI_API_KEY = env.str("CIVITAI_API_KEY", default="")
+# Of one question, from resolving the name to the last byte of the answer.
+CIVITAI_TIMEOUT_SECONDS = env.float("CIVITAI_TIMEOUT_SECONDS", default=30.0)
 if CIVITAI_VALIDATE_URL and not CIVITAI_API_KEY:
     raise environ.ImproperlyConfigured("CIVITAI_VALIDATE_URL is set and CIVITAI_API_KEY is not")
 

@@ -24,7 +24,6 @@ QUEUE = "checks"
 # Longer than hashing the largest file takes; a killed worker's entry is taken up after it.
 LOCK_SECONDS = 900
 ROUNDS = 3
-VALIDATOR_TIMEOUT_SECONDS = 30.0
 VALIDATOR_MAX_BYTES = 64 * 1024
 OBJECT_TYPE = "lora_entry"
 
@@ -107,7 +106,7 @@ def _ask_validator(entry: LoraEntry) -> None:
             settings.CIVITAI_VALIDATE_URL,
             metadata.document_of(entry),
             {"Authorization": f"Bearer {settings.CIVITAI_API_KEY}"},
-            VALIDATOR_TIMEOUT_SECONDS,
+            settings.CIVITAI_TIMEOUT_SECONDS,
             VALIDATOR_MAX_BYTES,
         )
     except (egress.EgressFailed, egress.EgressRefused, StoreAway) as error:

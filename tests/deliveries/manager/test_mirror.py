@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import socket
+import time
 import urllib.error
 import urllib.request
 from datetime import datetime
@@ -326,7 +328,6 @@ def test_the_outside_validator_is_asked_with_its_key_L41_L42_L48(
     client.patch(f"{PATH}/{told['id']}", {"tags": ["new"]})
     settled(told["id"])
     assert validator.asked[1][1]["tags"] == ["new"]
-    assert settling.VALIDATOR_TIMEOUT_SECONDS == 30
 
 
 @pytest.mark.parametrize(
@@ -343,6 +344,26 @@ def test_what_the_validator_says_counts_and_nothing_else_does(
     entry = settled(told["id"])
     assert entry.validation == validation
     assert str(status) in entry.validation_detail
+
+
+def test_a_silent_validator_is_waited_for_so_long_and_no_longer_L48(
+    client: APIClient, loras: Path, validator: Validator, settings: Any
+) -> None:
+    assert settings.CIVITAI_TIMEOUT_SECONDS == 30
+    settings.CIVITAI_TIMEOUT_SECONDS = 0.2
+    path = loras / "a.safetensors"
+    path.write_bytes(b"weights")
+    told = client.post(PATH, {"name": "one", "file_path": str(path)}).json()["adapter"]
+    # A listener that takes the connection and never answers.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        settings.EGRESS_ALLOW = [f"127.0.0.1:{port}"]
+        settings.CIVITAI_VALIDATE_URL = f"http://127.0.0.1:{port}/validate"
+        begun = time.monotonic()
+        entry = settled(told["id"])
+    assert time.monotonic() - begun < 15
+    assert entry.validation == "pending"
+    assert "could not be asked" in entry.validation_detail
 
 
 def test_a_validator_that_may_not_be_called_is_not(
