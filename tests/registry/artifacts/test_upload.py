@@ -91,6 +91,8 @@ def test_names_come_from_field_header_stem_or_are_made_F10(client: APIClient) ->
     assert form() == "stem-of-it"  # the header counts for bodies that are no forms
     named = {"Content-Disposition": 'attachment; filename="of-the-body.zip"'}
     assert _raw(client, "/artifact/model", **named).json()["model_name"] == "of-the-body"
+    both = named | {"X-Model-Name": "of-the-header"}
+    assert _raw(client, "/artifact/model", **both).json()["model_name"] == "of-the-header"
     made = _raw(client, "/artifact/model").json()["model_name"]
     assert re.fullmatch("model-[0-9a-f]{8}", made)
 

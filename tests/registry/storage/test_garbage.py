@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 from compliance.models import AuditEvent
 from config.core import clock
 from config.core.actors import SYSTEM
+from registry import tasks
 from registry.errors import BlobNotFound
 from registry.models import Artifact, Blob, ErasedBlob, GarbageRun, StorageAlias
 from registry.services import blobs, garbage, holds, storage_aliases
@@ -130,6 +131,18 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(file_store: Any) -> No
     assert not GarbageRun.objects.exists() and not AuditEvent.objects.exists()
     call_command("collect_garbage", stdout=out)
     assert list(Blob.objects.all()) == [young]
+
+
+def test_beat_collects_and_settles_through_tasks(file_store: Any) -> None:
+    _store(b"needed by nobody")
+    assert tasks.collect_garbage() == 0
+    with later(8):
+        assert tasks.collect_garbage() == 1
+    storage_aliases.assign("metadata/a.json", _store(b"x"))
+    storage_aliases.give_up("metadata/a.json")
+    with later(1):
+        assert tasks.sweep_storage() == 1
+    assert not StorageAlias.objects.exists()
 
 
 def test_each_run_is_in_the_audit_trail_before_and_after(file_store: Any) -> None:
