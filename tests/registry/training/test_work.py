@@ -93,7 +93,7 @@ def test_a_run_learns_and_its_version_passes_the_checks_A35_A38_A44_A55(
 
 
 def test_a_killed_workers_run_goes_on_to_the_same_bytes(training_folder: Path) -> None:
-    run = make.start(make.avatar(), num_epochs=20)
+    run = make.start(make.avatar(), num_epochs=10)
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER, str(run.pk)],
         cwd=settings.BASE_DIR,
@@ -116,7 +116,7 @@ def test_a_killed_workers_run_goes_on_to_the_same_bytes(training_folder: Path) -
     assert 2 <= run.metrics["went_on_from_step"] < run.steps
     steps = [point[0] for point in run.series]
     assert steps == sorted(set(steps)) and steps[-1] == run.steps
-    unkilled = make.start(make.avatar(), num_epochs=20)
+    unkilled = make.start(make.avatar(), num_epochs=10)
     assert work.execute(run_id=unkilled.pk, worker="here")
     unkilled = _again(unkilled)
     assert run.version is not None and unkilled.version is not None
