@@ -78,6 +78,7 @@ VIEWS: Mapping[str, Callable[[HttpRequest], HttpResponse]] = {
     "/health": health,
     "/health/live": live,
     "/metrics": metrics,
+    "/avatar/health": health,
     "/ping": ping,
     "/sagemaker/ping": ping,
 }

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 from django.db import connections
 from django.test import Client
@@ -12,15 +13,20 @@ from compliance.models import AuditEvent
 from compliance.services import stops
 from config.accounts.roles import Role
 from config.accounts.selectors import actor_of
+from config.asgi import Application, _django
 from registry.models import VersionFile
 from registry.selectors import live_version
+from serving.gateway.gateway import Gateway
+from serving.gateway.limits import Limits
 from serving.models import Deployment, Replica
 from serving.selectors.routing import build_snapshot
 from serving.services import engine_profiles, rollouts
 from serving.states import ReplicaState
 from tests.factories import accounts
+from tests.factories import gateway as servers
 from tests.factories.serving import House
 
+FAST = Limits(poll_seconds=0.02, reread_seconds=0.2)
 ALIAS = "X-Amzn-SageMaker-Adapter-Alias"
 
 
@@ -98,6 +104,30 @@ def test_an_approved_version_is_loaded_answers_and_is_unloaded_S46_S47(
     assert house.node.loaded() == set()
     said = AuditEvent.objects.filter(action="registration.ended").get()
     assert said.actor_name == house.operator.username
+
+
+def test_what_is_registered_answers_under_its_name_until_it_is_unloaded(
+    house: House, door: Door
+) -> None:
+    version = house.version(evaluated_on=[house.evaluation_set()], script={"default": "low ward"})
+    door.load("triage-a", version)
+    house.load()
+    text = accounts.token_text(house.operator)
+    body = {"model": "triage-a", "messages": [{"role": "user", "content": "a cough"}]}
+    app = Application(_django, Gateway(FAST))  # type: ignore[arg-type]
+    with servers.served(app) as url, httpx.Client(base_url=url, timeout=20) as program:
+        program.headers["X-API-Key"] = text
+        answer = program.post(
+            "/invocations",
+            json={**body, "model": "another"},
+            headers={"X-Amzn-SageMaker-Adapter-Identifier": "Triage-A"},
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["choices"][0]["message"]["content"] == "low ward"
+        assert program.delete("/adapters/Triage-A").text == "Adapter Triage-A unregistered"
+        servers.until(lambda: program.post("/invocations", json=body).status_code == 404)
+        gone = program.post("/invocations", json=body).json()
+        assert gone == {"detail": "The adapter triage-a was not found"}
 
 
 def test_the_same_name_is_free_again_after_it_was_unloaded(house: House, door: Door) -> None:
