@@ -15,6 +15,7 @@ from serving.models import Revision, Rollout
 from serving.services import deployments
 from tests.factories import accounts
 from tests.factories import registry as make
+from tests.factories.at_once import at_once
 from tests.registry.avatars.conftest import NOTE, Caller, trained, unzipped
 
 pytestmark = pytest.mark.django_db
@@ -279,3 +280,13 @@ def test_a_legal_hold_keeps_text_and_key(anna: Caller, named: str) -> None:
         assert stream.read() == NOTE
     holds.release(uuid=hold.uuid, reason="settled", actor=make.SYSTEM)
     assert anna.client.delete(anna.data("a.txt")).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_adapter_is_made_when_many_ask_at_one_moment_A62() -> None:
+    make.base_model()
+    user = accounts.engineer(username="anna")
+    callers = [Caller(user) for _ in range(6)]
+    states = at_once(lambda index: callers[index].create().json()["status"], count=6)
+    assert sorted(states) == ["created", *["existing"] * 5]
+    assert (Avatar.objects.count(), Adapter.objects.count()) == (1, 1)
