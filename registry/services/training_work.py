@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connection
+from django.db import close_old_connections, connection
 from django.db.models import Q
 
 from config.core.errors import DomainError
@@ -55,7 +55,10 @@ def execute(*, run_id: int, worker: str) -> bool:
         watch = _RunWatch(run_id, attempt)
         try:
             with beating(watch.tell):
-                trained = TRAINERS[run.trainer].train(_job(run), watch)
+                job = _job(run)
+                # Hours of training hold no connection, and don't end with a broken one.
+                close_old_connections()
+                trained = TRAINERS[run.trainer].train(job, watch)
                 stored = _store(trained)
             training_attempts.complete(
                 run_id=run_id,
