@@ -27,9 +27,15 @@ def _not_found_as_detail(_: HttpRequest) -> HttpResponse:
     return JsonResponse({"detail": "Not Found"}, status=404)
 
 
+def _not_found_as_coded_detail(_: HttpRequest) -> HttpResponse:
+    body = problems.problem(status=404, code="not-found", title="Not found", detail=NOTHING_HERE)
+    return JsonResponse({key: body[key] for key in ("detail", "code", "request_id")}, status=404)
+
+
 def _not_found_as_problem(_: HttpRequest) -> HttpResponse:
     body = problems.problem(status=404, code="not-found", title="Not found", detail=NOTHING_HERE)
-    return JsonResponse(body, status=404, content_type=problems.CONTENT_TYPE)
+    said = {**body, "invalid_params": []}
+    return JsonResponse(said, status=404, content_type=problems.CONTENT_TYPE)
 
 
 def _not_found_as_error(_: HttpRequest) -> HttpResponse:
@@ -39,7 +45,7 @@ def _not_found_as_error(_: HttpRequest) -> HttpResponse:
 SAGEMAKER = Contract("sagemaker", "serving.api.sagemaker_urls", _not_found_as_detail)
 MANAGER = Contract("manager", "deliveries.api.manager_urls", _not_found_as_problem)
 ARTIFACTS = Contract("lambda", "registry.api.artifact_urls", _not_found_as_error)
-AVATARS = Contract("avatar", "registry.api.avatar_urls", _not_found_as_detail)
+AVATARS = Contract("avatar", "registry.api.avatar_urls", _not_found_as_coded_detail)
 CONTRACTS = (SAGEMAKER, MANAGER, ARTIFACTS, AVATARS)
 
 
@@ -65,7 +71,7 @@ def everything_below(prefix: str, contract: Contract) -> URLPattern:
     def view(request: HttpRequest, path: str) -> HttpResponseBase:
         return hand_on(request, contract, path)
 
-    return re_path(rf"^(?P<path>{re.escape(prefix)}(?:/.*)?)$", view)
+    return re_path(rf"^(?P<path>{re.escape(prefix)}(?:/(?s:.*))?)\Z", view)
 
 
 def unknown_below(contract: Contract) -> URLPattern:
@@ -75,4 +81,4 @@ def unknown_below(contract: Contract) -> URLPattern:
     def view(request: HttpRequest) -> HttpResponseBase:
         return contract.not_found(request)
 
-    return re_path(rf"^{contract.mount}(?:/.*)?$", view)
+    return re_path(rf"^{contract.mount}(?:/(?s:.*))?\Z", view)

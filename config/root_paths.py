@@ -56,13 +56,13 @@ def adapter(request: HttpRequest, first: str) -> HttpResponseBase:
 
 @csrf_exempt
 def adapter_part(request: HttpRequest, first: str, second: str) -> HttpResponseBase:
-    """``/adapters/{a}/{b}``: the manager's switches are POSTs on a uuid, all else is the avatars'.
+    """``/adapters/{a}/{b}``: the manager's switches are POSTs, all else is the avatars'.
 
     Where both answer on one path, what is allowed there names the methods of both.
     """
-    is_switch = is_uuid(first.lower()) and second in SWITCHES
-    if is_switch and request.method == "POST":
+    if second in SWITCHES and request.method == "POST":
         return hand_on(request, MANAGER, f"adapters/{first.lower()}/{second}")
+    is_switch = is_uuid(first.lower()) and second in SWITCHES
     response = hand_on(request, AVATARS, f"adapters/{first}/{second}")
     if is_switch and response.has_header("Allow"):
         methods = {method.strip() for method in response["Allow"].split(",")} | {"POST"}
@@ -88,8 +88,8 @@ def _below(contract: Contract, *prefixes: str) -> list[URLPattern]:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("adapters", adapters),
-    re_path(r"^adapters/(?P<first>[^/]+)$", adapter),
-    re_path(r"^adapters/(?P<first>[^/]+)/(?P<second>[^/]+)$", adapter_part),
+    re_path(r"^adapters/(?P<first>[^/]+)\Z", adapter),
+    re_path(r"^adapters/(?P<first>[^/]+)/(?P<second>[^/]+)\Z", adapter_part),
     *_below(AVATARS, "adapters", "training-data", "persistence"),
     *_below(MANAGER, "compose", "deliveries"),
     *_below(ARTIFACTS, "artifact", "artifacts"),

@@ -402,6 +402,7 @@ SPECTACULAR_SETTINGS = {
         "config.contracts_schema.join_shared_paths",
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.accounts.api.schema.add_idempotency_key",
+        "config.accounts.api.schema.add_common_refusals",
     ],
     "ENUM_NAME_OVERRIDES": {
         "DeliveryStatusEnum": ["pending", "running", "retrying", "succeeded", "failed"],

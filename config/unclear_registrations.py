@@ -7,11 +7,11 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.accounts.api.base import ApiView
 from config.accounts.permissions import needs_any
 from config.accounts.roles import Act
 from config.core import problems
 from config.core.errors import Invalid
+from deliveries.api.manager_base import ManagerView
 from serving.sagemaker.errors import FieldsInvalid
 from serving.sagemaker.requests import parse_json
 from serving.sagemaker.validation import read_register_request
@@ -36,7 +36,7 @@ class RegistrationIncomplete(Invalid):
     title = "The body names no source"
 
 
-class _Unclear(ApiView):
+class _Unclear(ManagerView):
     permission_classes = [needs_any(Act.SUBMIT, Act.DEPLOY)]
 
 

@@ -1,6 +1,6 @@
 """Paths of the Hub endpoint, at the root."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 
 from .info_views import (
     CommitList,
@@ -23,9 +23,17 @@ urlpatterns: list[URLPattern] = [
     path(_MODEL, ModelDetail.as_view()),
     path(f"{_MODEL}/revision/<str:revision>", ModelRevision.as_view()),
     path(f"{_MODEL}/tree/<str:revision>", Tree.as_view()),
-    path(f"{_MODEL}/tree/<str:revision>/<path:folder>", Subtree.as_view()),
+    re_path(
+        r"^api/models/(?P<namespace>[^/]+)/(?P<repo>[^/]+)/tree/(?P<revision>[^/]+)/"
+        r"(?P<folder>(?s:.+))\Z",
+        Subtree.as_view(),
+    ),
     path(f"{_MODEL}/refs", RefList.as_view()),
     path(f"{_MODEL}/commits/<str:revision>", CommitList.as_view()),
     path(f"{_MODEL}/paths-info/<str:revision>", PathsInfo.as_view()),
-    path("<str:namespace>/<str:repo>/resolve/<str:revision>/<path:path>", Resolve.as_view()),
+    # Not <path:…>, which knows no line break: what is unknown is told in this contract's form.
+    re_path(
+        r"^(?P<namespace>[^/]+)/(?P<repo>[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>(?s:.+))\Z",
+        Resolve.as_view(),
+    ),
 ]

@@ -6,6 +6,9 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from config.accounts.api.idempotency import HEADER, MAX_LETTERS, WRITING
 
+OWN_API = "/api/v1/"
+READ_REFUSALS = (400, 401, 403, 404, 406)
+WRITE_REFUSALS = (409, 413, 415, 422)
 _ISSUED = "An API token, issued by POST /api/v1/tokens or manage.py issue_token."
 
 
@@ -40,4 +43,27 @@ def add_idempotency_key(result: Any, **_: Any) -> Any:
         for method, operation in operations.items():
             if method.upper() in WRITING:
                 operation.setdefault("parameters", []).append(parameter)
+    return result
+
+
+def add_common_refusals(result: Any, **_: Any) -> Any:
+    """Postprocessing hook: what any operation of our own API may answer stands with each of them.
+
+    The views name what is particular to them; who asks, what was asked for and how much of it is
+    looked at before any of them.
+    """
+    problem = {"$ref": "#/components/schemas/Problem"}
+    answer = {
+        "content": {"application/problem+json": {"schema": problem}},
+        "description": "A problem document (RFC 9457)",
+    }
+    for path, operations in result["paths"].items():
+        if not path.startswith(OWN_API):
+            continue
+        for method, operation in operations.items():
+            statuses = READ_REFUSALS
+            if method.upper() in WRITING:
+                statuses = (*READ_REFUSALS, *WRITE_REFUSALS)
+            for status in statuses:
+                operation["responses"].setdefault(str(status), answer)
     return result
