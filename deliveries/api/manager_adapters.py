@@ -1,8 +1,10 @@
 """The LoRA manager's adapters: register, list, read, change, switch, delete."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -24,6 +26,13 @@ from .manager_serializers import (
     EntrySerializer,
     OrdinalSerializer,
 )
+
+# What is no uuid belongs to the avatars' contract on these paths, which answers in its own form.
+_OTHERS: Mapping[tuple[int, str], OpenApiResponse] = {
+    (404, "application/json"): OpenApiResponse(
+        OpenApiTypes.OBJECT, description="No such adapter; or no such avatar, where it is no uuid"
+    )
+}
 
 
 class AdapterList(ManagerView):
@@ -144,7 +153,7 @@ class AdapterActivation(ManagerView):
         operation_id="manager_adapters_activate",
         parameters=[OpenApiParameter("ordinal", int, description="Or in the body")],
         request=OrdinalSerializer,
-        responses={200: EntryBodySerializer, **refusals(404, *WRITING)},
+        responses={200: EntryBodySerializer, **refusals(404, *WRITING), **_OTHERS},
     )
     def post(self, request: Request, uuid: UUID) -> Response:
         """Put the adapter into the prompt set, at this place if one is given."""
@@ -161,7 +170,7 @@ class AdapterDeactivation(ManagerView):
     @extend_schema(
         operation_id="manager_adapters_deactivate",
         request=None,
-        responses={200: EntryBodySerializer, **refusals(404, 409, 422)},
+        responses={200: EntryBodySerializer, **refusals(404, 409, 422), **_OTHERS},
     )
     def post(self, request: Request, uuid: UUID) -> Response:
         """Take the adapter out of the prompt set."""
