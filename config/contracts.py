@@ -71,7 +71,7 @@ def everything_below(prefix: str, contract: Contract) -> URLPattern:
     def view(request: HttpRequest, path: str) -> HttpResponseBase:
         return hand_on(request, contract, path)
 
-    return re_path(rf"^(?P<path>{re.escape(prefix)}(?:/(?s:.*))?)\Z", view)
+    return re_path(rf"^(?P<path>{re.escape(prefix)}(?:/[\s\S]*)?)\Z", view)
 
 
 def unknown_below(contract: Contract) -> URLPattern:
@@ -81,4 +81,4 @@ def unknown_below(contract: Contract) -> URLPattern:
     def view(request: HttpRequest) -> HttpResponseBase:
         return contract.not_found(request)
 
-    return re_path(rf"^{contract.mount}(?:/(?s:.*))?\Z", view)
+    return re_path(rf"^{contract.mount}(?:/[\s\S]*)?\Z", view)

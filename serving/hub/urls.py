@@ -25,7 +25,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{_MODEL}/tree/<str:revision>", Tree.as_view()),
     re_path(
         r"^api/models/(?P<namespace>[^/]+)/(?P<repo>[^/]+)/tree/(?P<revision>[^/]+)/"
-        r"(?P<folder>(?s:.+))\Z",
+        r"(?P<folder>[\s\S]+)\Z",
         Subtree.as_view(),
     ),
     path(f"{_MODEL}/refs", RefList.as_view()),
@@ -33,7 +33,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{_MODEL}/paths-info/<str:revision>", PathsInfo.as_view()),
     # Not <path:…>, which knows no line break: what is unknown is told in this contract's form.
     re_path(
-        r"^(?P<namespace>[^/]+)/(?P<repo>[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>(?s:.+))\Z",
+        r"^(?P<namespace>[^/]+)/(?P<repo>[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>[\s\S]+)\Z",
         Resolve.as_view(),
     ),
 ]
