@@ -1,10 +1,8 @@
 """The LoRA manager's adapters: register, list, read, change, switch, delete."""
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -26,13 +24,6 @@ from .manager_serializers import (
     EntrySerializer,
     OrdinalSerializer,
 )
-
-# What is no uuid belongs to the avatars' contract on these paths, which answers in its own form.
-_OTHERS: Mapping[tuple[int, str], OpenApiResponse] = {
-    (404, "application/json"): OpenApiResponse(
-        OpenApiTypes.OBJECT, description="No such adapter; or no such avatar, where it is no uuid"
-    )
-}
 
 
 class AdapterList(ManagerView):
@@ -153,7 +144,7 @@ class AdapterActivation(ManagerView):
         operation_id="manager_adapters_activate",
         parameters=[OpenApiParameter("ordinal", int, description="Or in the body")],
         request=OrdinalSerializer,
-        responses={200: EntryBodySerializer, **refusals(404, *WRITING), **_OTHERS},
+        responses={200: EntryBodySerializer, **refusals(404, *WRITING)},
     )
     def post(self, request: Request, uuid: UUID) -> Response:
         """Put the adapter into the prompt set, at this place if one is given."""
@@ -170,7 +161,7 @@ class AdapterDeactivation(ManagerView):
     @extend_schema(
         operation_id="manager_adapters_deactivate",
         request=None,
-        responses={200: EntryBodySerializer, **refusals(404, 409, 422), **_OTHERS},
+        responses={200: EntryBodySerializer, **refusals(404, 409, 422)},
     )
     def post(self, request: Request, uuid: UUID) -> Response:
         """Take the adapter out of the prompt set."""
