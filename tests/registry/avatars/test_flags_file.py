@@ -87,29 +87,31 @@ def test_who_writes_the_file_waits_for_who_is_writing_it_A53() -> None:
     caller = Caller(user)
     caller.upload({"a.txt": NOTE})
     name = f"formulary/flags/{user.pk}/nina"
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    taken = threading.Event()
 
-    def act(index: int) -> int:
-        if index:
-            place = caller.data("a.txt/training-flag?use_for_training=false")
-            return int(caller.client.put(place).status_code)
+    def is_waited_for() -> bool:
         with connection.cursor() as cursor:
-            until(lambda: cursor.execute(waiting) or cursor.fetchone()[0] == 1)
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            )
+            return bool(cursor.fetchone()[0] == 1)
+
+    def change() -> bool:
+        assert taken.wait(30)
+        place = caller.data("a.txt/training-flag?use_for_training=false")
+        return bool(caller.client.put(place).status_code == 200)
+
+    def write() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
+            taken.set()
+            until(is_waited_for)
             assert _stored() == {"a.txt": True}
             cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [name])
-            return int(cursor.fetchone()[0])
+            return bool(cursor.fetchone()[0])
 
-    def take(index: int) -> int:
-        if not index:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
-            taken.set()
-        else:
-            assert taken.wait(30)
-        return act(index)
-
-    taken = threading.Event()
-    assert at_once(take, count=2) and _stored() == {"a.txt": False}
+    assert at_once(lambda index: (write, change)[index](), count=2) == [True, True]
+    assert _stored() == {"a.txt": False}
 
 
 @pytest.mark.django_db
