@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 from compliance.services import audit
 from config.core import broker, egress
 from config.core.actors import SYSTEM
+from config.core.heartbeats import beating
 from deliveries.manager_errors import FilePathRefused, StoreAway
 from deliveries.models import LoraEntry, Validation
 from deliveries.services import files, metadata
@@ -21,8 +22,6 @@ from deliveries.services import files, metadata
 log = structlog.get_logger(__name__)
 TASK = "deliveries.tasks.settle_entry"
 QUEUE = "checks"
-# Longer than hashing the largest file takes; a killed worker's entry is taken up after it.
-LOCK_SECONDS = 900
 ROUNDS = 3
 VALIDATOR_MAX_BYTES = 64 * 1024
 OBJECT_TYPE = "lora_entry"
@@ -74,8 +73,11 @@ def _settle(entry: LoraEntry) -> bool:
     )
     if settings.METADATA_SYNC and is_mirror_due and not metadata.mirror(entry):
         return False
-    if is_there and entry.validation == Validation.PENDING and validator_is_set():
-        _ask_validator(entry)
+    if is_there and entry.validation == Validation.PENDING:
+        if validator_is_set():
+            _ask_validator(entry)
+        else:  # there was a validator when the entry was made, and is none any more
+            _write(entry, {"validation": Validation.VALID})
     return LoraEntry.objects.filter(pk=entry.pk, revision__gt=entry.revision).exists()
 
 
@@ -144,10 +146,13 @@ def _write(entry: LoraEntry, values: dict[str, Any]) -> None:
 
 @contextmanager
 def _alone(entry_id: int) -> Iterator[bool]:
-    key = f"entry-settling:{entry_id}"
-    is_alone = cache.add(key, 1, timeout=LOCK_SECONDS)
-    try:
-        yield is_alone
-    finally:
-        if is_alone:
+    """Whether nobody else is at this entry; a worker that was killed is soon nobody."""
+    key, seconds = f"entry-settling:{entry_id}", settings.WORK_TAKE_OVER_SECONDS
+    if not cache.add(key, 1, timeout=seconds):
+        yield False
+        return
+    with beating(lambda: cache.touch(key, seconds)):
+        try:
+            yield True
+        finally:
             cache.delete(key)

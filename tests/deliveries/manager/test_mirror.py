@@ -14,11 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from celery import current_app
+from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from rest_framework.test import APIClient
 
 from compliance.models import AuditEvent
+from config.celery import app
 from deliveries.models import LoraEntry
 from deliveries.selectors.entries import unsettled_ids
 from deliveries.services import settling
@@ -304,6 +306,43 @@ def test_a_store_that_is_away_is_tried_again_later(
     settings.METADATA_S3_ENDPOINT = endpoint
     assert settled(str(entry.uuid)).mirror_error == ""
     assert len(documents(mirroring, settings)) == 1
+
+
+def test_workers_know_the_tasks_and_beat_finds_what_was_lost(
+    register: Register, mirroring: Store, settings: Any
+) -> None:
+    app.loader.import_default_modules()
+    entry = LoraEntry.objects.get(uuid=register("one")["id"])
+    waiting()  # the message is lost
+    app.tasks[app.conf.beat_schedule["sweep-entries"]["task"]]()
+    assert waiting() == [entry.pk]
+    app.tasks[settling.TASK](entry.pk)
+    assert len(documents(mirroring, settings)) == 1
+    app.tasks[app.conf.beat_schedule["sweep-entries"]["task"]]()
+    assert waiting() == []
+
+
+def test_without_a_validator_nobody_waits_for_one(
+    client: APIClient, loras: Path, validator: Validator, settings: Any
+) -> None:
+    path = loras / "a.safetensors"
+    path.write_bytes(b"weights")
+    told = client.post(PATH, {"name": "one", "file_path": str(path)}).json()["adapter"]
+    settings.CIVITAI_VALIDATE_URL = ""
+    assert settled(told["id"]).validation == "valid"
+    assert validator.asked == []
+
+
+def test_one_worker_at_a_time_is_at_an_entry(
+    register: Register, mirroring: Store, settings: Any
+) -> None:
+    entry = LoraEntry.objects.get(uuid=register("one")["id"])
+    lock = f"entry-settling:{entry.pk}"
+    cache.add(lock, 1, timeout=60)  # as another worker has it
+    assert settled(str(entry.uuid)).mirrored_revision == 0
+    cache.delete(lock)
+    assert settled(str(entry.uuid)).mirrored_revision == 1
+    assert cache.get(lock) is None
 
 
 def test_the_outside_validator_is_asked_with_its_key_L41_L42_L48(
