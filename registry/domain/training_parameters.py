@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from config.core.errors import DomainError, ErrorKind
+from registry.domain.packages import printable
 
 MODULES = (
     "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
 )  # fmt: skip
 WARMUP_SHARE = 10
+MOST_ERRORS = 20
 LEAST_POINTS, MOST_POINTS = 50, 500
 
 
@@ -53,8 +55,8 @@ class TrainingParameters:
         names = {field.name for field in fields(cls)}
         given = {key: value for key, value in values.items() if value is not None}
         errors = [
-            {"pointer": f"/{key}", "message": "is no parameter of a training"}
-            for key in sorted(set(given) - names)
+            {"pointer": f"/{printable(key)[:60]}", "message": "is no parameter of a training"}
+            for key in sorted(set(given) - names)[:MOST_ERRORS]
         ]
         for key in sorted(set(given) & names):
             is_right, wanted = _RULES[key]

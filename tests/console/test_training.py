@@ -1,6 +1,8 @@
 """The list of trainings and the page of one: curve, progress, cancelling, and who sees what."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from config.accounts.roles import Role
 from registry.models import TrainingRun
@@ -79,3 +81,20 @@ def test_a_failed_run_says_why_and_a_finished_one_what_it_made(as_user, running)
     assert "It was given up at step 4." in text
     assert "The loss is no number any more at step 5." in text
     assert "Cancel the training" not in text
+
+
+def test_the_list_asks_a_fixed_number_of_times(as_user, running) -> None:
+    client = as_user(running.requested_by)
+    client.get("/console/training/")
+    counts = []
+    for _ in range(2):
+        fields = {"adapter": running.adapter, "base_model": running.base_model, "seed": 1}
+        owner = accounts.engineer()
+        TrainingRun.objects.create(
+            **fields, state="failed", parameters={}, requested_by=running.requested_by
+        )
+        TrainingRun.objects.create(**fields, state="failed", parameters={}, requested_by=owner)
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get("/console/training/").status_code == 200
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 12
