@@ -140,6 +140,17 @@ def test_the_record_survives_a_round_trip_F28(stored: dict[str, Any]) -> None:
     record = selectors.as_record(selectors.record_by_name("bert-base"))
     assert Record.from_dict(json.loads(json.dumps(record.to_dict()))) == record
     assert record.to_dict() == stored["model"]
+    full = Record(
+        name="full",
+        size_bytes=1 << 40,
+        licence="MIT",
+        model_key="model/full/a.pkl",
+        code_key="code/full/b.py",
+        dataset_key="dataset/full/c.csv",
+        scores={"Size": 0.25},
+        scores_latency_ms={"Size": 7},
+    )
+    assert Record.from_dict(json.loads(json.dumps(full.to_dict()))) == full
     assert Record.from_dict({"name": "bare"}) == Record(name="bare")
 
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 
 from registry.lambda_function import ANSWER_BYTES, lambda_handler, path_of
-from registry.models import Artifact, ModelRecord
+from registry.models import Artifact
 from registry.services import blobs
 
 pytestmark = pytest.mark.django_db
@@ -140,10 +140,18 @@ def test_a_form_in_base64_is_read(function_token: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["x-model-name", "X-MODEL-NAME", "X-Model-Name"])
-def test_header_names_count_in_any_case_F42(function_token: str, name: str) -> None:
-    lambda_handler(upload_event(headers={name: "any-case"}), None)
-    assert ModelRecord.objects.get().name == "any-case"
+@pytest.mark.parametrize("write", [str.lower, str.upper, str.title])
+def test_header_names_count_in_any_case_F42(token: str, write: Callable[[str], str]) -> None:
+    """The name, the type (which makes the extension) and the credentials."""
+    headers = {
+        "x-model-name": "any-case",
+        "content-type": "application/zip",
+        "authorization": f"Bearer {token}",
+    }
+    event = upload_event(headers={write(name): value for name, value in headers.items()})
+    body = json.loads(lambda_handler(event, None)["body"])
+    assert body["model_name"] == "any-case"
+    assert body["s3_key"].endswith(".zip")
 
 
 @pytest.mark.parametrize(
