@@ -107,9 +107,10 @@ def test_two_segments_are_the_avatars_but_for_the_switches(
 ) -> None:
     switch = client.post(f"/adapters/{UUID}/activate", content_type=JSON, headers=bearer)
     assert (switch.status_code, _who(switch)) == (404, "manager")
+    named = client.post("/adapters/ann/activate", headers=bearer)
+    assert (named.status_code, _who(named)) == (404, "manager")
     for method, path in (
         ("put", f"/adapters/{UUID}/activate"),
-        ("post", "/adapters/ann/activate"),
         ("put", "/adapters/ann/first"),
     ):
         other = getattr(client, method)(path, headers=bearer)
