@@ -1,46 +1,32 @@
 """Avatars' training data: upload, list, flags, deletion, addresses, advice."""
 
-from collections.abc import Iterator
-from typing import IO, Any, BinaryIO
-from uuid import UUID
+from typing import Any, BinaryIO
 
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from django.utils.datastructures import MultiValueDict
-from django.utils.http import content_disposition_header
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.parsers import BaseParser
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.accounts.authentication import client_ip
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
-from config.core.actors import Actor
-from config.core.middleware import request_id_var
 from config.core.parsers import StrictJSONParser
-from config.core.storage import pieces_of
 from registry import avatar_selectors as selectors
-from registry.domain.avatars import AvatarKeys, parse_training_only, recommend
+from registry.domain.avatars import AvatarKeys, parse_training_only
 from registry.models import TrainingFile
-from registry.services import data_judging, training_files
-from registry.services.training_files import LINK_SECONDS, GivenText
+from registry.services import training_files
+from registry.services.training_files import GivenText
 
-from .avatar_base import AvatarView, Stream, errors, flag_of
+from .avatar_base import AvatarView, errors, flag_of
 from .avatar_serializers import (
-    DownloadSerializer,
     FileDeletedSerializer,
     FileListSerializer,
     FilesDeletedSerializer,
     FlagRequestSerializer,
     FlagSerializer,
-    MetadataSerializer,
-    RecommendationsSerializer,
     UploadedSerializer,
-    ValidationSerializer,
 )
 from .uploads import PackageParser, take_unannounced_body
 
@@ -171,176 +157,6 @@ class FileDetail(AvatarView):
         return Response(FileDeletedSerializer(self.named(avatar_id) | said).data)
 
 
-class FileDownload(AvatarView):
-    """An address for the text of a file."""
-
-    permission_classes = [needs(Act.SUBMIT, reading=Act.SUBMIT)]
-
-    @extend_schema(
-        operation_id="avatar_files_download", responses={200: DownloadSerializer, **errors()}
-    )
-    def get(self, request: Request, user_id: str, avatar_id: str, file_name: str) -> Response:
-        """A signed address that gives the text to whoever has it, for an hour."""
-        file = selectors.file_of(self.avatar(avatar_id), file_name)
-        query, ends_at = training_files.link(file=file, actor=self.actor)
-        place = request.build_absolute_uri(f"/avatar/training-data/content/{file.uuid}")
-        said = {
-            "file_name": file.name,
-            "download_url": f"{place}?{query}",
-            "expires_in": LINK_SECONDS,
-            "expires_at": ends_at,
-        }
-        answer = Response(DownloadSerializer(self.named(avatar_id) | said).data)
-        answer["Cache-Control"] = "no-store"
-        return answer
-
-
-class FileContent(AvatarView):
-    """The text of a file, for whoever has its signed address."""
-
-    authentication_classes = []
-    permission_classes = [AllowAny]
-    http_method_names = ["get", "head"]
-
-    @extend_schema(
-        operation_id="avatar_files_content",
-        auth=[],
-        parameters=[
-            OpenApiParameter("expires", str, required=True),
-            OpenApiParameter("signature", str, required=True),
-        ],
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **errors(503)},
-    )
-    def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
-        """The plain text, as it was uploaded."""
-        file, text = training_files.open_by_link(
-            uuid=uuid,
-            expires=request.query_params.get("expires", ""),
-            signature=request.query_params.get("signature", ""),
-            actor=self.actor,
-        )
-        response = Stream(_pieces(text), text.close).answer(
-            request, content_type="application/octet-stream"
-        )
-        response["Content-Length"] = str(file.size_bytes)
-        response["Content-Disposition"] = content_disposition_header(True, file.name)
-        response["X-Content-Type-Options"] = "nosniff"
-        response["Cache-Control"] = "no-store"
-        return response
-
-    @property
-    def actor(self) -> Actor:
-        """Nobody signed in: who holds the address, from where he asks."""
-        return Actor(
-            kind="link",
-            name="holder of a signed address",
-            ip=client_ip(self.request),
-            request_id=request_id_var.get(),
-        )
-
-    def check_permissions(self, request: Request) -> None:
-        """The signature is the permission; the service checks it."""
-
-
-class FilesMetadata(AvatarView):
-    """The flags file."""
-
-    permission_classes = [needs(Act.SUBMIT, reading=Act.SUBMIT)]
-
-    @extend_schema(
-        operation_id="avatar_files_metadata", responses={200: MetadataSerializer, **errors()}
-    )
-    def get(self, request: Request, user_id: str, avatar_id: str) -> Response:
-        """File and flag of each file, and counts; an avatar that is not there has none."""
-        avatar = selectors.find_avatar(owner=self.user, name=avatar_id)
-        flags = selectors.flags_of(avatar) if avatar is not None else {}
-        training = sum(flags.values())
-        said = {
-            "status": "found" if flags else "not_found",
-            "metadata": flags,
-            "summary": {
-                "total": len(flags),
-                "training": training,
-                "non_training": len(flags) - training,
-            },
-            "s3_key": self.keys(avatar_id).flags,
-        }
-        return Response(MetadataSerializer(self.named(avatar_id) | said).data)
-
-
-class Recommendations(AvatarView):
-    """Parameters that suit the flagged data."""
-
-    permission_classes = [needs(Act.SUBMIT, reading=Act.SUBMIT)]
-
-    @extend_schema(
-        operation_id="avatar_recommendations",
-        responses={200: RecommendationsSerializer, **errors()},
-    )
-    def get(self, request: Request, user_id: str, avatar_id: str) -> Response:
-        """By the size of what is flagged."""
-        avatar = self.avatar(avatar_id)
-        size_bytes = selectors.flagged_bytes(avatar)
-        said = {
-            "data_bytes": size_bytes,
-            "training_files": selectors.counts_of(avatar)["training"],
-            "recommendations": recommend(size_bytes),
-        }
-        return Response(RecommendationsSerializer(self.named(avatar_id) | said).data)
-
-
-class Validation(AvatarView):
-    """Whether the flagged data can be trained on."""
-
-    permission_classes = [needs(Act.SUBMIT, reading=Act.SUBMIT)]
-
-    @extend_schema(
-        operation_id="avatar_validate_data", responses={200: ValidationSerializer, **errors()}
-    )
-    def get(self, request: Request, user_id: str, avatar_id: str) -> Response:
-        """Every flagged file with what is wrong in it, by line and never by its text."""
-        rows = selectors.files_of(self.avatar(avatar_id), flagged=True).select_related("blob")
-        judged = data_judging.judge(rows.defer(None))
-        valid = sum(row.is_valid for row in judged)
-        said = {
-            "valid": bool(judged) and valid == len(judged),
-            "total_files": len(judged),
-            "valid_files": valid,
-            "total_bytes": sum(row.file.size_bytes for row in judged),
-            "files": [
-                {
-                    "file_name": row.file.name,
-                    "valid": row.is_valid,
-                    "findings": [found.as_json() for found in row.findings],
-                }
-                for row in judged
-            ],
-        }
-        return Response(ValidationSerializer(self.named(avatar_id) | said).data)
-
-    @extend_schema(
-        operation_id="avatar_validate_data_post",
-        request=None,
-        responses={200: ValidationSerializer, **errors(409, 413, 415, 422)},
-    )
-    def post(self, request: Request, user_id: str, avatar_id: str) -> Response:
-        """The same: nothing is changed."""
-        return self.get(request, user_id, avatar_id)
-
-
-@extend_schema_view(get=extend_schema(operation_id="avatar_adapter_recommendations"))
-class AdapterRecommendations(Recommendations):
-    """The same under the adapter's own address."""
-
-
-@extend_schema_view(
-    get=extend_schema(operation_id="avatar_adapter_validate_data"),
-    post=extend_schema(operation_id="avatar_adapter_validate_data_post"),
-)
-class AdapterValidation(Validation):
-    """The same under the adapter's own address."""
-
-
 class _Opener:
     def __init__(self, file: UploadedFile) -> None:
         self._file = file
@@ -355,10 +171,6 @@ def _given(file: UploadedFile) -> GivenText:
     # The name as it was sent; Django would strip folders from it silently.
     name = str(getattr(file, "package_path", file.name))
     return GivenText(name, file.size or 0, _Opener(file))
-
-
-def _pieces(text: IO[bytes]) -> Iterator[bytes]:
-    return pieces_of(text)
 
 
 def _file(row: TrainingFile, keys: AvatarKeys) -> dict[str, Any]:

@@ -3,21 +3,16 @@
 from django.urls import URLPattern, path
 
 from .avatar_adapters import AvatarAdapter, AvatarCreate, AvatarInfo, AvatarTrain
-from .avatar_files import (
+from .avatar_advice import (
     AdapterRecommendations,
     AdapterValidation,
-    FileContent,
-    FileDetail,
-    FileDownload,
-    FileFlag,
-    FileList,
     FilesMetadata,
-    FileUpload,
     Recommendations,
-    UnflaggedFiles,
     Validation,
 )
+from .avatar_files import FileDetail, FileFlag, FileList, FileUpload, UnflaggedFiles
 from .avatar_persistence import BackUp, Backups, PersistenceStatus, Restore
+from .avatar_texts import FileContent, FileDownload
 
 ADAPTER = "adapters/<str:user_id>/<str:avatar_id>"
 DATA = "training-data/<str:user_id>/<str:avatar_id>"

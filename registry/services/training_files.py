@@ -1,13 +1,10 @@
 """Stores texts to train with, sealed; flags, opens and deletes them."""
 
 import hashlib
-import hmac
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import IO, Any
-from uuid import UUID
 
 from django.db import transaction
 
@@ -20,19 +17,15 @@ from registry import avatar_selectors as selectors
 from registry.domain.avatars import MAX_FILES, check_avatar_name, fault_of_file_name
 from registry.domain.packages import printable
 from registry.domain.sealed_streams import SealBroken, new_key, seal, unseal
-from registry.errors import BlobDamaged, DownloadLinkInvalid, TrainingFileInvalid
+from registry.errors import BlobDamaged, TrainingFileInvalid
 from registry.events import (
     TrainingFileDeleted,
     TrainingFileFlagged,
-    TrainingFileRead,
     TrainingFileScanned,
     TrainingFileStored,
 )
 from registry.models import Avatar, Blob, ScanState, TrainingFile
 from registry.services import avatars, blobs, flag_files, training_holds
-
-LINK_SECONDS = 3600
-LINK_PURPOSE = "training-file-link"
 
 
 @dataclass(frozen=True)
@@ -95,7 +88,7 @@ def set_flag(*, avatar: Avatar, name: str, use_for_training: bool, actor: Actor)
             diff = {"use_for_training": [row.use_for_training, use_for_training]}
             row.use_for_training = use_for_training
             flag_files.raise_revision(avatar)
-            publish(TrainingFileFlagged(**_about(row, actor), diff=diff))
+            publish(TrainingFileFlagged(**about(row, actor), diff=diff))
     return row
 
 
@@ -152,50 +145,9 @@ def record_scan(
             "scan_state": [file.scan_state, str(state)],
             "findings": [None, len(findings)],
         }
-        publish(TrainingFileScanned(**_about(file, actor), file_id=file.pk, diff=diff))
+        publish(TrainingFileScanned(**about(file, actor), file_id=file.pk, diff=diff))
     file.scan_state = state
     return True
-
-
-def link(*, file: TrainingFile, actor: Actor) -> tuple[str, datetime]:
-    """The query of an address that gives the text to whoever has it, and when it ends."""
-    ends_at = clock.now() + timedelta(seconds=LINK_SECONDS)
-    expires = int(ends_at.timestamp())
-    with transaction.atomic():
-        publish(TrainingFileRead(**_about(file, actor), reason="an address for it was given out"))
-    return f"expires={expires}&signature={_signature(file, expires)}", ends_at
-
-
-def open_by_link(
-    *, uuid: UUID, expires: str, signature: str, actor: Actor
-) -> tuple[TrainingFile, IO[bytes]]:
-    """The file and its text, for whoever holds an address that is still good.
-
-    Raises:
-        DownloadLinkInvalid: the address was changed, has ended, or the file has other bytes now.
-    """
-    rows = TrainingFile.objects.select_related("blob", "avatar__owner")
-    file = rows.filter(uuid=uuid, avatar__owner__is_active=True).first()
-    is_number = expires.isascii() and expires.isdigit() and len(expires) < 16
-    if (
-        file is None
-        or not is_number
-        or not hmac.compare_digest(_signature(file, int(expires)).encode(), signature.encode())
-        or int(expires) < clock.now().timestamp()
-    ):
-        raise DownloadLinkInvalid(
-            "This address was changed, has ended, or its file is gone.",
-            fix="Ask for a new one: GET /training-data/{user_id}/{avatar_id}/download/{file_name}.",
-        )
-    text = open_text(file)
-    with transaction.atomic():
-        publish(TrainingFileRead(**_about(file, actor), reason="by its signed address"))
-    return file, text
-
-
-def _signature(file: TrainingFile, expires: int) -> str:
-    bound = f"{file.uuid}\n{file.blob_id}\n{file.sha256}\n{expires}"
-    return keys.keyed_hash(LINK_PURPOSE, bound.encode()).hex()
 
 
 def _check(files: Sequence[GivenText]) -> None:
@@ -264,7 +216,7 @@ def _record(avatar: Avatar, file: _Sealed, use_for_training: bool, actor: Actor)
     )
     publish(
         TrainingFileStored(
-            **_about(row, actor),
+            **about(row, actor),
             file_id=row.pk,
             diff={
                 "sha256": [old.sha256 if old else None, row.sha256],
@@ -283,7 +235,7 @@ def _delete(rows: Sequence[TrainingFile], avatar: Avatar, actor: Actor) -> None:
     TrainingFile.objects.filter(pk__in=[row.pk for row in rows]).delete()
     flag_files.raise_revision(avatar)
     for row in rows:
-        publish(TrainingFileDeleted(**_about(row, actor), diff={"sha256": [row.sha256, None]}))
+        publish(TrainingFileDeleted(**about(row, actor), diff={"sha256": [row.sha256, None]}))
 
 
 def _lock(avatar: Avatar) -> None:
@@ -297,8 +249,8 @@ def _lock(avatar: Avatar) -> None:
         raise selectors.no_avatar()
 
 
-def _about(file: TrainingFile, actor: Actor) -> dict[str, Any]:
-    # By its id: the name of a file may be a patient's.
+def about(file: TrainingFile, actor: Actor) -> dict[str, Any]:
+    """What an event says of a file: by its id, because its name may be a patient's."""
     return {"actor": actor, "object_type": "training_file", "object_id": str(file.uuid)}
 
 
