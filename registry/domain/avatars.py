@@ -20,6 +20,7 @@ NAMESPACE_PREFIX = "user-"
 MAX_SLUG = 63
 MAX_FILE_NAME = 200
 MAX_FILES = 10_000
+MAX_PART = 200
 # Words that stand where a file's name stands in the contract's addresses.
 RESERVED_FILE_NAMES = frozenset({"non-training-files"})
 BACKUP_METADATA = "backup_metadata.json"
@@ -123,10 +124,11 @@ class AvatarKeys:
 
 
 def _part(text: str) -> str:
-    """``text`` as one part of a key: no slash, and never ``.`` or ``..``."""
+    """``text`` as one part of a key: no slash, never ``.`` or ``..``, and short enough for a disk."""
     if set(text) <= {"."}:
         return text.replace(".", "%2E")
-    return quote(text, safe="@+ ")
+    part = quote(text, safe="@+ ")
+    return part if len(part) <= MAX_PART else hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

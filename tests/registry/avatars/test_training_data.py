@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from registry.domain.avatars import recommend
+from registry.domain.avatars import AvatarKeys, namespace_of, recommend
 from registry.domain.training_data import (
     LARGE_BYTES,
     MOST_FINDINGS,
@@ -123,3 +123,15 @@ def test_parameters_are_recommended_by_the_size_of_data_A37(
         found.batch_size,
         found.gradient_accumulation_steps,
     ) == wanted
+
+
+def test_keys_never_lead_elsewhere_and_fit_on_a_disk() -> None:
+    for user in ("anna", "..", ".", "a+b@c", "\u533b" * 150):
+        keys = AvatarKeys(user, "nina")
+        for key in (keys.flags, keys.backup, keys.training_file("\u533b" * 190 + ".txt")):
+            parts = key.split("/")
+            assert parts[0] == "users" and parts[2] == "avatars"
+            assert not {".", "..", ""} & set(parts)
+            assert all(len(part.encode()) <= 200 for part in parts)
+    assert AvatarKeys("a" * 150, "n").flags != AvatarKeys("b" * 150, "n").flags
+    assert len({namespace_of(name) for name in ("anna", "Anna", "an-na", "an.na", "an_na")}) == 5
