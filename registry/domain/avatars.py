@@ -124,7 +124,7 @@ class AvatarKeys:
 
 
 def _part(text: str) -> str:
-    """``text`` as one part of a key: no slash, never ``.`` or ``..``, and short enough for a disk."""
+    """``text`` as one part of a key: no slash, never ``.`` or ``..``, not too long for a disk."""
     if set(text) <= {"."}:
         return text.replace(".", "%2E")
     part = quote(text, safe="@+ ")
