@@ -2,13 +2,16 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.cache import cache
 
 from compliance.models import AuditEvent
 from compliance.services import training_scans
 from config.accounts.roles import Role
 from config.accounts.selectors import actor_of
+from config.celery import app
 from config.core import clock
 from config.core.errors import Conflict, Forbidden
 from registry import training_selectors as selectors
@@ -254,3 +257,24 @@ def test_progress_is_told_from_the_row_A39() -> None:
     assert (found.step, found.steps, found.percent, found.loss) == (3, 12, 25.0, 2.0)
     assert (found.epoch, found.epochs) == (2, 4)
     assert found.seconds_left is not None and found.seconds_left >= 0
+
+
+def test_a_request_reaches_the_trainers_queue_and_the_sweep_repeats_it(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    assert "registry.tasks.train" in app.tasks
+    cache.clear()
+    with app.connection_for_read() as connection:
+        client = connection.default_channel.client
+        client.delete("training")
+        with django_capture_on_commit_callbacks(execute=True):
+            run = make.start(make.avatar())
+        assert client.llen("training") == 1
+        for _ in range(2):
+            assert work.sweep() == 1
+        assert client.llen("training") == 2, "the second sweep comes too soon after the first"
+        attempts.begin(run_id=run.pk, worker="here")
+        cache.clear()
+        work.sweep()
+        assert client.llen("training") == 2, "a run that a worker beats for is left alone"
+        client.delete("training")
