@@ -181,11 +181,13 @@ def test_without_credentials_and_without_an_account_of_its_own_it_refuses(db: No
     assert json.loads(answer["body"])["error_code"] == "NOT_AUTHENTICATED"
 
 
-def test_an_event_with_credentials_is_never_answered_as_the_functions_account(
-    function_token: str,
+@pytest.mark.parametrize("name", ["x-api-key", "X-Api-Key", "authorization", "AUTHORIZATION"])
+def test_an_event_with_credentials_is_never_answered_as_the_functions_account_F42(
+    function_token: str, name: str
 ) -> None:
-    answer = lambda_handler(upload_event(headers={"x-api-key": "fml_unknown"}), None)
+    answer = lambda_handler(upload_event(headers={name: "Bearer fml_unknown"}), None)
     assert answer["statusCode"] == 401
+    assert json.loads(answer["body"])["error_code"] == "AUTHENTICATION_FAILED"
 
 
 def test_a_file_that_aws_would_not_pass_on_is_refused_in_words(function_token: str) -> None:
