@@ -259,9 +259,10 @@ def test_the_mirror_holds_no_secret_L50(
         assert secret not in text
     body = json.dumps([asked for _, asked in validator.asked])
     assert validator.asked and SECRET not in body and settings.CIVITAI_API_KEY not in body
+    adapter = LoraEntry.objects.get()
     for address in ("https://u:pw@cdn.example/1.png", "https://cdn.example/1.png?sig=abc"):
-        refused = client.post(PATH, {"name": "x", "file_path": "/", "preview_url": address})
-        assert refused.status_code == 400
+        refused = client.patch(f"{PATH}/{adapter.uuid}", {"preview_url": address})
+        assert refused.status_code == 400, address
 
 
 def test_previews_have_signed_addresses_that_end_L51(
