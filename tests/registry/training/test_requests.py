@@ -14,6 +14,7 @@ from config.accounts.selectors import actor_of
 from config.celery import app
 from config.core import clock
 from config.core.errors import Conflict, Forbidden
+from registry import tasks
 from registry import training_selectors as selectors
 from registry.domain.training_parameters import TrainingParametersInvalid
 from registry.errors import TrainingAttemptOver, TrainingDataMissing, TrainingInProgress
@@ -262,19 +263,19 @@ def test_progress_is_told_from_the_row_A39() -> None:
 def test_a_request_reaches_the_trainers_queue_and_the_sweep_repeats_it(
     django_capture_on_commit_callbacks: Any,
 ) -> None:
-    assert "registry.tasks.train" in app.tasks
-    cache.clear()
+    assert tasks.train.name in app.tasks
     with app.connection_for_read() as connection:
         client = connection.default_channel.client
         client.delete("training")
         with django_capture_on_commit_callbacks(execute=True):
             run = make.start(make.avatar())
         assert client.llen("training") == 1
+        cache.delete(f"training-nudged:{run.pk}")
         for _ in range(2):
             assert work.sweep() == 1
         assert client.llen("training") == 2, "the second sweep comes too soon after the first"
         attempts.begin(run_id=run.pk, worker="here")
-        cache.clear()
+        cache.delete(f"training-nudged:{run.pk}")
         work.sweep()
         assert client.llen("training") == 2, "a run that a worker beats for is left alone"
         client.delete("training")
