@@ -61,7 +61,7 @@ def add_common_refusals(result: Any, **_: Any) -> Any:
         if not path.startswith(OWN_API):
             continue
         for method, operation in operations.items():
-            statuses = READ_REFUSALS
+            statuses: tuple[int, ...] = READ_REFUSALS
             if method.upper() in WRITING:
                 statuses = (*READ_REFUSALS, *WRITE_REFUSALS)
             for status in statuses:
