@@ -21,6 +21,7 @@ from tests.registry.api.test_upload_memory import _database_url
 POINTS = ["garbage.row_deleted", "garbage.bytes_deleted"]
 
 
+@pytest.mark.xdist_group("uploads")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_collection_is_finished_by_the_next(point: str, tmp_path: Path) -> None:
