@@ -75,7 +75,8 @@ def test_identical_bytes_are_stored_once() -> None:
     second, _ = _submit(make.adapter(), files | {"README.md": b"other"})
     assert second.files.count() == 3
     assert Blob.objects.count() == 3
-    stored = [p for p in Path(settings.FORMULARY_HOME, "blobs").rglob("*") if p.is_file()]
+    folder = Path(settings.FORMULARY_HOME, "blobs", "sha256")
+    stored = [p for p in folder.rglob("*") if p.is_file()]
     assert len(stored) == len({p.name for p in stored})
     assert {b.sha256 for b in Blob.objects.all()} <= {p.name for p in stored}
 
