@@ -2,16 +2,44 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from django.test import Client, override_settings
 
-from serving.sagemaker import Registry, bootstrap
+from serving.sagemaker import (
+    Registry,
+    Request,
+    bootstrap,
+    register_load_adapter_handler,
+    register_unload_adapter_handler,
+)
 
 Serve = Callable[..., Client]
 JSON = "application/json"
+GOOD = {"name": "a", "src": "s3://b/a"}
+SHAPE = {
+    "name": "body.name",
+    "src": "body.src",
+    "preload": "body.preload",
+    "pin": "body.pin",
+    "inplace": "body.load_inplace",
+}
+
+
+class Engine:
+    """Keeps what it was called with, and answers as it is told."""
+
+    def __init__(self, answer: Any = None) -> None:
+        self.answer = answer
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, data: SimpleNamespace, request: Request) -> Any:
+        self.calls.append(vars(data))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
 
 
 @pytest.fixture
@@ -32,3 +60,11 @@ def serve(registry: Registry) -> Iterator[Serve]:
             return Client(raise_request_exception=False)
 
         yield start
+
+
+@pytest.fixture
+def engine(registry: Registry) -> Engine:
+    made = Engine()
+    register_load_adapter_handler(SHAPE, registry=registry)(made)
+    register_unload_adapter_handler({"name": "path_params.adapter_name"}, registry=registry)(made)
+    return made
