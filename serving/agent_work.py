@@ -15,6 +15,7 @@ import structlog
 from config.core.errors import DomainError, Unavailable
 from config.core.failpoints import failpoint
 from config.core.heartbeats import beating
+from config.core.tls import trusted
 from serving.agent_cache import package_folder
 from serving.domain import preflight
 from serving.domain.probes import Probe, disagreement
@@ -79,6 +80,7 @@ class Worker:
             base_url=f"{settings.api_url}/api/v1/",
             headers={"Authorization": f"Bearer {settings.api_token}"},
             timeout=httpx.Timeout(API_SECONDS, connect=3.0),
+            verify=trusted(),
             trust_env=False,
         )
         self._node = NodeCalls(name="the node", url=settings.node_url, secret=settings.node_secret)

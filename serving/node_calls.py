@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import httpx
 
+from config.core.tls import trusted
 from serving.errors import NodeRefused, NodeUnreachable
 
 CONNECT_SECONDS = 1.0
@@ -36,6 +37,7 @@ class NodeCalls:
             base_url=f"{url.rstrip('/')}/node/v1/",
             headers={"Authorization": f"Bearer {secret}"},
             timeout=httpx.Timeout(STATUS_SECONDS, connect=CONNECT_SECONDS),
+            verify=trusted(),
             trust_env=False,
         )
 
