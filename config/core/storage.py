@@ -38,7 +38,7 @@ def key_of(sha256: str) -> str:
 
 
 @contextmanager
-def full_disk_named() -> Iterator[None]:
+def full_disk_named(place: str = "under FORMULARY_HOME") -> Iterator[None]:
     """Say in words that there is no room, instead of as an error of ours.
 
     Raises:
@@ -51,7 +51,7 @@ def full_disk_named() -> Iterator[None]:
             raise
         raise NoRoom(
             "The disk that takes the bytes is full; nothing of this request was kept.",
-            fix="Make room under FORMULARY_HOME and send the same request again.",
+            fix=f"Make room {place} and send the same request again.",
         ) from error
 
 

@@ -12,8 +12,9 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 
 from config.core.digests import CHUNK_BYTES
+from config.core.errors import NoRoom
 from registry.domain.artifacts import base_name, choose_name, extension_for
-from registry.storage_errors import ArtifactBodyMissing, ArtifactTooLarge
+from registry.storage_errors import ArtifactBodyMissing, ArtifactNotStored, ArtifactTooLarge
 
 FORM = "multipart/form-data"
 
@@ -34,6 +35,7 @@ def read(request: Request, kind: str) -> Given:
 
     Raises:
         ArtifactBodyMissing: there is no file.
+        ArtifactNotStored: a form's file met a full disk.
         ParseError: the form is malformed, or has several files.
     """
     media_type, parameters = parse_header_parameters(request.headers.get("Content-Type", ""))
@@ -43,7 +45,10 @@ def read(request: Request, kind: str) -> Given:
 
 
 def _read_form(request: Request, kind: str) -> Given:
-    fields = request.data
+    try:
+        fields = request.data
+    except NoRoom as error:
+        raise ArtifactNotStored(error.message, fix=error.fix) from error
     name = fields.get("model_name", "") if isinstance(fields, Mapping) else ""
     files = request.FILES.getlist("file")
     if not files:

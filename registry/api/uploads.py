@@ -1,6 +1,7 @@
 """Reads package uploads: streamed to temporary files, paths kept, bytes counted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 from django.conf import settings
@@ -14,6 +15,8 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, DataAndFiles
 
 from config.accounts.api.base import RequestTooLarge
+from config.core.errors import NoRoom
+from config.core.storage import full_disk_named
 from registry.sources.archives import ArchiveSource
 from registry.sources.base import PackageSource
 from registry.sources.files import FilesSource, GivenFile
@@ -40,14 +43,27 @@ class _PathKeepingHandler(TemporaryFileUploadHandler):
         self._left_bytes -= len(raw_data)
         if self._left_bytes < 0:
             raise _too_large()
-        super().receive_data_chunk(raw_data, start)
+        with self._full_disk_named():
+            super().receive_data_chunk(raw_data, start)
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
         """The file with the path it was sent with."""
-        file = super().file_complete(file_size)
+        with self._full_disk_named():
+            file = super().file_complete(file_size)
         if file is not None:
             file.package_path = self._path  # type: ignore[attr-defined]
         return file
+
+    @contextmanager
+    def _full_disk_named(self) -> Iterator[None]:
+        try:
+            with full_disk_named("for temporary files (TMPDIR)"):
+                yield
+        except NoRoom:
+            # Closing writes what is left in the buffer, which fails once more.
+            with suppress(OSError):
+                self.file.close()
+            raise
 
 
 class _Parser(DjangoMultiPartParser):
@@ -74,6 +90,7 @@ class PackageParser(BaseParser):
         Raises:
             ParseError: it is not well-formed multipart.
             RequestTooLarge: it has more bytes than UPLOAD_MAX_BYTES.
+            NoRoom: the disk of temporary files is full.
         """
         request = (parser_context or {})["request"]
         meta = request.META.copy()

@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from registry.models import Artifact, Blob, ModelRecord, StorageAlias
 from registry.services import blobs
+from tests.factories.disks import files_of_at_most
 
 pytestmark = pytest.mark.django_db
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -151,6 +152,31 @@ def test_a_missing_body_is_400_F45(client: APIClient, form: Any) -> None:
     assert answer.status_code == 400
     assert answer.json()["error_code"] == "MISSING_BODY"
     assert ModelRecord.objects.count() == 0
+
+
+def test_a_form_with_its_file_in_another_field_has_none_F7(client: APIClient) -> None:
+    for field in ("upload", "File", "files"):
+        answer = client.post(
+            "/artifact/model", {field: _file(), "model_name": "m"}, format="multipart"
+        )
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "MISSING_BODY"), field
+    assert Artifact.objects.count() == ModelRecord.objects.count() == Blob.objects.count() == 0
+
+
+def test_a_full_disk_is_the_contracts_500_and_nothing_stays_F49(
+    client: APIClient, own_store: Path
+) -> None:
+    data = b"0123456789" * 10_000
+    with files_of_at_most(60_000):
+        form = {"file": _file(data), "model_name": "m"}
+        for answer in (
+            _raw(client, "/artifact/model", data, **{"X-Model-Name": "m"}),
+            client.post("/artifact/model", form, format="multipart"),
+        ):
+            assert (answer.status_code, answer.json()["error_code"]) == (500, "S3_UPLOAD_ERROR")
+    assert [path for path in own_store.rglob("*") if path.is_file()] == []
+    assert Artifact.objects.count() == ModelRecord.objects.count() == Blob.objects.count() == 0
+    assert _raw(client, "/artifact/model", data).status_code == 200
 
 
 def test_an_empty_file_is_a_missing_body(client: APIClient) -> None:

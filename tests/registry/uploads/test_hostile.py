@@ -1,8 +1,6 @@
 """What a chunk, a declaration or a stranger may not do."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,8 @@ from rest_framework.test import APIClient
 from config.accounts.roles import Role
 from registry.models import Blob, Upload
 from tests.factories import accounts
+from tests.factories import registry as make
+from tests.factories.disks import files_of_at_most
 from tests.registry.api.conftest import client_of
 
 from .conftest import Chunks, patch, sha256, unique
@@ -126,27 +126,28 @@ def test_quotas_say_what_to_do(client: APIClient, folder: Path, settings: Any) -
     assert Chunks(client, b"1").answer.status_code == 429
 
 
-@contextmanager
-def _files_of_at_most(size_bytes: int) -> Iterator[None]:
-    """The system itself refuses to write on, as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_is_a_507_and_nothing_half_done_stays(client: APIClient, folder: Path) -> None:
     upload = Chunks(client, unique(300_000))
     upload.send(0, 100_000)
-    # Python ignores SIGXFSZ, so that the write itself fails, in the middle of the chunk.
-    with _files_of_at_most(200_000):
+    # The write fails in the middle of the chunk.
+    with files_of_at_most(200_000):
         answer = upload.send(100_000)
     assert (answer.status_code, answer.json()["code"]) == (507, "no-room")
     assert upload.offset() == 100_000
     assert upload.file(folder).stat().st_size == 100_000
     assert upload.send(100_000).json()["state"] == "done"
+
+
+def test_a_form_that_meets_a_full_disk_is_a_507_too(client: APIClient) -> None:
+    make.adapter(slug="large")
+    stream = io.BytesIO(unique(100_000))
+    stream.name = "adapter_model.safetensors"
+    with files_of_at_most(60_000):
+        answer = client.post(
+            "/api/v1/adapters/large/versions", {"files": [stream]}, format="multipart"
+        )
+    assert (answer.status_code, answer.json()["code"]) == (507, "no-room")
+    assert not Blob.objects.exists()
 
 
 def test_a_file_that_the_disk_could_never_take_is_refused_at_once(
