@@ -14,6 +14,9 @@ from config.core import logs
 from serving.node import log as node_log
 
 ROOT = Path(__file__).resolve().parents[2]
+# A library for servers of others, which log as they like: it speaks through the standard logging
+# with templates, and its own tests hold that no value of a request is among what it says.
+TOOLKIT = ROOT / "serving" / "sagemaker"
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 TEXT = "a cough since Tuesday, Mrs Example"
 EVENTS = f"""
@@ -101,6 +104,8 @@ def test_lines_still_say_what_happened_and_where(printed: str) -> None:
 def _calls_of_loggers() -> Iterator[tuple[str, ast.Call]]:
     for folder in ("config", "registry", "compliance", "serving", "deliveries"):
         for path in sorted((ROOT / folder).rglob("*.py")):
+            if path.is_relative_to(TOOLKIT):
+                continue
             for node in ast.walk(ast.parse(path.read_text())):
                 if (
                     isinstance(node, ast.Call)

@@ -40,6 +40,7 @@ def test_deliveries_failures_and_latency_are_counted_L27(receiver: Receiver, set
     LoraEntry.objects.create(name="calm", file_path="/x", is_compose_active=True)
     LoraEntry.objects.create(name="loud", file_path="/y")
     began = clock.now()
+    LoraEntry.objects.create(name="gone", file_path="/z", is_compose_active=True, deleted_at=began)
 
     def deliver(statuses: list[int], seconds: float) -> DeliveryJob:
         receiver.statuses = list(statuses)

@@ -3,6 +3,7 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import pytest
@@ -17,16 +18,26 @@ from tests.factories import accounts
 
 pytestmark = pytest.mark.django_db
 PATH = "/manager/adapters"
+# The contract's fields and the type of each where it has a value.
 FIELDS = {
-    "id", "namespace", "name", "version", "tags", "file_path", "weight", "active", "ordinal",
-    "archetype", "archetype_confidence", "sha256", "size_bytes", "preview_url", "metadata_uri",
-    "validation_status", "validation_detail", "created_at", "updated_at",
+    "id": str, "namespace": str, "name": str, "version": str, "tags": list, "file_path": str,
+    "weight": float, "active": bool, "ordinal": int, "archetype": str,
+    "archetype_confidence": float, "sha256": str, "size_bytes": int, "preview_url": str,
+    "metadata_uri": str, "validation_status": str, "validation_detail": str, "created_at": str,
+    "updated_at": str,
 }  # fmt: skip
+NULLABLE = {"version", "ordinal", "archetype", "archetype_confidence", "preview_url",
+            "metadata_uri"}  # fmt: skip
 
 
 def acts() -> list[str]:
     events = AuditEvent.objects.filter(object_type="lora_entry").order_by("pk")
     return list(events.values_list("action", flat=True))
+
+
+def types(found: dict[str, Any]) -> dict[str, type]:
+    """The type of each field's JSON value; a float stays one, whatever it is."""
+    return {field: type(value) for field, value in found.items()}
 
 
 def reasons(answer: Any, status: int = 400) -> dict[str, str]:
@@ -241,9 +252,16 @@ def test_times_know_their_zone_and_are_utc_L21(client: APIClient, register: Regi
 
 
 def test_the_shapes_of_answers_are_the_contracts_L22(client: APIClient, register: Register) -> None:
-    adapter = register("one", active=True)
+    whole = {
+        "active": True, "version": "1.0", "tags": ["a"], "weight": 1, "ordinal": 2,
+        "archetype": "portrait", "archetype_confidence": 1,
+        "preview_url": "https://cdn.example/1.png",
+    }  # fmt: skip
+    adapter, bare = register("one", **whole), register("bare")
     path = f"{PATH}/{adapter['id']}"
-    assert set(adapter) == FIELDS
+    assert types(adapter) == FIELDS | {"metadata_uri": NoneType}
+    assert [type(tag) for tag in adapter["tags"]] == [str]
+    assert types(bare) == FIELDS | dict.fromkeys(NULLABLE, NoneType)
     for answer in (
         client.get(path),
         client.patch(path, {"weight": 1}),
@@ -251,12 +269,14 @@ def test_the_shapes_of_answers_are_the_contracts_L22(client: APIClient, register
         client.post(f"{path}/deactivate"),
     ):
         assert set(answer.json()) == {"adapter"}
-        assert set(answer.json()["adapter"]) == FIELDS
+        assert types(answer.json()["adapter"]) == types(adapter)
     page = client.get(PATH).json()
-    assert set(page) == {"items", "total", "limit", "offset"}
-    assert set(page["items"][0]) == FIELDS
+    assert types(page) == {"items": list, "total": int, "limit": int, "offset": int}
+    assert [types(item) for item in page["items"]] == [types(adapter), types(bare)]
     composed = client.post("/manager/compose", {"prefix": "a"}).json()
-    assert set(composed) == {"prompt", "tokens", "warnings", "composition_id"}
+    assert types(composed) == {
+        "prompt": str, "tokens": list, "warnings": list, "composition_id": str
+    }  # fmt: skip
 
 
 def test_who_may_not_is_told_so_and_it_is_written_down_L28(

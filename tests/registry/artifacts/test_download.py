@@ -228,7 +228,11 @@ def test_the_lambda_envelope_is_given_on_request(reader: APIClient, stored: dict
 def test_bytes_that_the_store_lost_are_the_contracts_500_F50(
     reader: APIClient, stored: dict[str, Any], own_store: Path
 ) -> None:
-    (own_store / Artifact.objects.get().blob.key).unlink()
+    kept = own_store / Artifact.objects.get().blob.key
+    kept.unlink()
+    answer = reader.get("/artifacts/model/bert-base")
+    assert (answer.status_code, answer.json()["error_code"]) == (500, "S3_DOWNLOAD_ERROR")
+    kept.mkdir()  # there is something, and the system refuses to read it
     answer = reader.get("/artifacts/model/bert-base")
     assert (answer.status_code, answer.json()["error_code"]) == (500, "S3_DOWNLOAD_ERROR")
 

@@ -17,6 +17,20 @@ from registry.models import Artifact
 from registry.services import blobs
 
 pytestmark = pytest.mark.django_db
+FORM = (
+    b'--xx\r\nContent-Disposition: form-data; name="model_name"\r\n\r\nof-the-form\r\n'
+    b'--xx\r\nContent-Disposition: form-data; name="file"; filename="m.zip"\r\n\r\n'
+    b"\x00\xff\r\n--xx--\r\n"
+)
+# Where an event has its headers, once or with several values of each.
+HEADERS = pytest.mark.parametrize("where", ["headers", "multiValueHeaders"])
+
+
+def header_parts(where: str, headers: dict[str, str]) -> dict[str, Any]:
+    """The parts of an event that has these headers in this place alone."""
+    several = {name: [value] for name, value in headers.items()}
+    empty: dict[str, Any] = {"headers": None, "multiValueHeaders": None}
+    return empty | {where: headers if where == "headers" else several}
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +105,10 @@ def test_an_event_is_taken_with_all_its_parts_F39(token: str) -> None:
 def test_an_answer_has_status_headers_and_a_body_of_text_F40(function_token: str) -> None:
     answer = lambda_handler(upload_event(), None)
     assert set(answer) == {"statusCode", "headers", "body", "isBase64Encoded"}
+    refused = lambda_handler(upload_event(path="/else"), None)
+    # API Gateway takes a number and no text.
+    for found, status in ((answer, 200), (refused, 404)):
+        assert (found["statusCode"], type(found["statusCode"])) == (status, int)
     assert answer["headers"]["Content-Type"] == "application/json"
     assert answer["headers"]["Access-Control-Allow-Origin"] == "*"
     assert json.loads(answer["body"])["message"] == "Artifact uploaded successfully"
@@ -126,13 +144,8 @@ def test_bodies_are_decoded_where_they_are_base64_F41(
 
 
 def test_a_form_in_base64_is_read(function_token: str) -> None:
-    body = (
-        b'--xx\r\nContent-Disposition: form-data; name="model_name"\r\n\r\nof-the-form\r\n'
-        b'--xx\r\nContent-Disposition: form-data; name="file"; filename="m.zip"\r\n\r\n'
-        b"\x00\xff\r\n--xx--\r\n"
-    )
     headers = {"Content-Type": "multipart/form-data; boundary=xx"}
-    answer = lambda_handler(upload_event(headers=headers, body=b64encode(body).decode()), None)
+    answer = lambda_handler(upload_event(headers=headers, body=b64encode(FORM).decode()), None)
     assert json.loads(answer["body"])["model_name"] == "of-the-form"
     assert (
         b64decode(lambda_handler(download_event(path="/artifacts/model/of-the-form"), None)["body"])
@@ -140,18 +153,29 @@ def test_a_form_in_base64_is_read(function_token: str) -> None:
     )
 
 
+@HEADERS
 @pytest.mark.parametrize("write", [str.lower, str.upper, str.title])
-def test_header_names_count_in_any_case_F42(token: str, write: Callable[[str], str]) -> None:
-    """The name, the type (which makes the extension) and the credentials."""
+def test_header_names_count_in_any_case_F42(
+    token: str, write: Callable[[str], str], where: str
+) -> None:
+    """The name, the type (which makes the extension, or a form of the body), the credentials."""
     headers = {
         "x-model-name": "any-case",
         "content-type": "application/zip",
         "authorization": f"Bearer {token}",
     }
-    event = upload_event(headers={write(name): value for name, value in headers.items()})
-    body = json.loads(lambda_handler(event, None)["body"])
-    assert body["model_name"] == "any-case"
-    assert body["s3_key"].endswith(".zip")
+
+    def stored(sent: dict[str, str], data: bytes) -> dict[str, str]:
+        parts = header_parts(where, {write(name): value for name, value in sent.items()})
+        event = upload_event(body=b64encode(data).decode(), **parts)
+        answer: dict[str, str] = json.loads(lambda_handler(event, None)["body"])
+        return answer
+
+    raw = stored(headers, b"model content")
+    assert raw["model_name"] == "any-case"
+    assert raw["s3_key"].endswith(".zip")
+    form = stored(headers | {"content-type": "multipart/form-data; boundary=xx"}, FORM)
+    assert form["model_name"] == "of-the-form"
 
 
 @pytest.mark.parametrize(
@@ -181,11 +205,13 @@ def test_without_credentials_and_without_an_account_of_its_own_it_refuses(db: No
     assert json.loads(answer["body"])["error_code"] == "NOT_AUTHENTICATED"
 
 
+@HEADERS
 @pytest.mark.parametrize("name", ["x-api-key", "X-Api-Key", "authorization", "AUTHORIZATION"])
 def test_an_event_with_credentials_is_never_answered_as_the_functions_account_F42(
-    function_token: str, name: str
+    function_token: str, name: str, where: str
 ) -> None:
-    answer = lambda_handler(upload_event(headers={name: "Bearer fml_unknown"}), None)
+    parts = header_parts(where, {name: "Bearer fml_unknown"})
+    answer = lambda_handler(upload_event(**parts), None)
     assert answer["statusCode"] == 401
     assert json.loads(answer["body"])["error_code"] == "AUTHENTICATION_FAILED"
 

@@ -10,6 +10,7 @@ from typing import Any
 import botocore.auth
 import httpx
 import pytest
+from botocore.config import Config
 from rest_framework.test import APIClient
 
 from compliance.models import AuditEvent
@@ -82,6 +83,23 @@ def test_a_store_that_refuses_is_the_contracts_500_and_nothing_stays_F49(
     assert Blob.objects.count() == 0
     missing = client.get("/artifacts/model/m").json()
     assert missing["error_code"] == "MODEL_NOT_FOUND"
+
+
+def test_a_store_that_refuses_to_give_or_is_away_is_the_contracts_500_F50(
+    client: APIClient, bucket: Bucket, settings: Any
+) -> None:
+    client.generic("POST", "/artifact/model", b"data", headers={"X-Model-Name": "m"})
+    assert b"".join(client.get("/artifacts/model/m").streaming_content) == b"data"
+    [key] = bucket.listed()
+    # Archived: the store says that it has the bytes, and doesn't give them.
+    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=b"data", StorageClass="GLACIER")
+    refused = client.get("/artifacts/model/m")
+    away = dataclasses.replace(settings.STORE, endpoint_url="http://127.0.0.1:1").as_django()
+    asked_once = Config(retries={"total_max_attempts": 1})
+    away["OPTIONS"]["client_config"] = away["OPTIONS"]["client_config"].merge(asked_once)
+    settings.STORAGES = {**settings.STORAGES, "blobs": away}
+    for answer in (refused, client.get("/artifacts/model/m")):
+        assert (answer.status_code, answer.json()["error_code"]) == (500, "S3_DOWNLOAD_ERROR")
 
 
 def test_a_signed_address_gives_the_bytes_to_whoever_has_it(

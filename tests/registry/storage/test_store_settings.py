@@ -61,6 +61,11 @@ def test_both_spellings_of_the_address_count_and_may_not_differ(given: Any) -> N
         given(S3_ENDPOINT="http://a", S3_ENDPOINT_URL="http://b")
 
 
+def test_without_a_word_bytes_go_to_the_file_system_L24(given: Any) -> None:
+    assert not given().is_s3
+    assert given(STORAGE_TYPE="s3").is_s3
+
+
 @pytest.mark.parametrize("kind", ["filesystem", "local"])
 def test_a_file_system_has_two_names(given: Any, kind: str) -> None:
     assert not given(STORAGE_TYPE=kind).is_s3

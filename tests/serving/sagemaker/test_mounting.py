@@ -62,6 +62,27 @@ def test_one_call_mounts_all_registered_handlers_S38(
     assert both == [("load", "a"), ("unload", "a")]
 
 
+def test_mounted_handlers_win_over_the_applications_routes_and_the_others_stay_S38(
+    registry: Registry, serve: Serve, both: list[tuple[str, str]]
+) -> None:
+    def mine(request: HttpRequest, rest: str = "") -> HttpResponse:
+        return HttpResponse(f"mine {rest}")
+
+    register_ping_handler(lambda request: "new", registry=registry)
+    register_invocation_handler(lambda request: "out", registry=registry)
+    # The first of them takes every path that is left to it.
+    patterns: list[Any] = [path("<path:rest>", mine), path("ping", mine), path("", mine)]
+    assert bootstrap(patterns, registry=registry) is patterns
+    client = serve(patterns)
+    assert client.get("/ping").content == b"new"
+    assert client.post("/invocations", b"x", JSON).content == b"out"
+    assert client.post("/adapters", GOOD, JSON).content == b"Adapter a registered"
+    assert client.delete("/adapters/a").content == b"Adapter a unregistered"
+    assert both == [("load", "a"), ("unload", "a")]
+    assert client.get("/v1/models").content == b"mine v1/models"
+    assert client.get("/").content == b"mine "
+
+
 def test_with_nothing_registered_nothing_is_mounted(registry: Registry, serve: Serve) -> None:
     assert bootstrap(registry=registry) == []
     client = serve([])
