@@ -40,7 +40,7 @@ def scan(*, file_id: int) -> ScanState | None:
         state = ScanState.REFUSED
         rows = [{"code": error.code, "severity": "error", "number": 0, "message": error.message}]
     except OSError as error:
-        log.warning("training_scan.store_away", file=str(file.uuid), error=type(error).__name__)
+        log.warning("training_scan.store_away", object=str(file.uuid), error=type(error).__name__)
         return None
     training_files.record_scan(file=file, state=state, findings=rows, actor=SYSTEM)
     return state

@@ -2,6 +2,8 @@
 
 import hashlib
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -117,20 +119,25 @@ def test_which_names_leave(path: str, is_out: bool) -> None:
     assert is_handed_out(path) is is_out
 
 
-def _damage(sha256: str, *, at: int) -> None:
+@contextmanager
+def _damaged(sha256: str, *, at: int) -> Iterator[None]:
+    """Only as long as it is looked at: other tests' packages have the same bytes."""
     path = Path(storage.blob_storage().path(storage.key_of(sha256)))
     path.chmod(0o600)
-    data = bytearray(path.read_bytes())
+    whole = path.read_bytes()
+    data = bytearray(whole)
     data[at] ^= 1
     path.write_bytes(data)
+    yield
+    path.write_bytes(whole)
 
 
 def test_a_damaged_file_is_refused(client: Client, repo: Repository) -> None:
-    _damage(hub.digests_of(repo.v2)[WEIGHTS], at=-1)
-    for headers in ({}, {"range": "bytes=8-"}):
-        answer = client.get(repo.url(), headers=headers)
-        assert answer.status_code == 503
-        assert answer.json()["code"] == "blob-damaged"
+    with _damaged(hub.digests_of(repo.v2)[WEIGHTS], at=-1):
+        for headers in ({}, {"range": "bytes=8-"}):
+            answer = client.get(repo.url(), headers=headers)
+            assert answer.status_code == 503
+            assert answer.json()["code"] == "blob-damaged"
 
 
 def test_lost_bytes_are_told_by_head_and_get(client: Client, repo: Repository) -> None:
@@ -142,13 +149,13 @@ def test_lost_bytes_are_told_by_head_and_get(client: Client, repo: Repository) -
 
 def test_a_large_file_that_was_damaged_never_arrives_whole(server: Server) -> None:
     repo = hub.repository(is_large=True)
-    _damage(hub.digests_of(repo.v2)[LARGE], at=CHUNK_BYTES)
     headers = {"Authorization": f"Bearer {repo.token}"}
     for begin in (0, 3 * CHUNK_BYTES):
         got = 0
         asked = {**headers, "Range": f"bytes={begin}-"}
         url = f"{server.url}{repo.url(LARGE)}"
         with (
+            _damaged(hub.digests_of(repo.v2)[LARGE], at=CHUNK_BYTES),
             pytest.raises(httpx.RemoteProtocolError),
             httpx.stream("GET", url, headers=asked) as answer,
         ):

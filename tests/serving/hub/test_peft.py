@@ -55,6 +55,8 @@ def test_peft_loads_the_live_version_onto_the_packaged_base(server: Server, tmp_
             "HF_HOME": str(tmp_path / "hub"),
             "HF_TOKEN": accounts.token_text(accounts.user(Role.NODE_AGENT), "blobs:read"),
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            # Tests of engines keep this process off the Hub.
+            "HF_HUB_OFFLINE": "0",
         },
     )
     assert done.returncode == 0, done.stderr
