@@ -82,6 +82,14 @@ def _checks(facts: Facts) -> Verdict | None:
         )
     if facts.blocked_by:
         number = words.counted(len(facts.blocked_by), "check blocks it", "checks block it")
+        if facts.is_evaluating:
+            return Verdict(
+                _("It is being evaluated on a node."),
+                "progress_activity",
+                "info",
+                _("Up to now %(number)s; the results to come may change that.")
+                % {"number": number},
+            )
         return Verdict(
             _("This version can't be signed: %(number)s.") % {"number": number},
             "cancel",

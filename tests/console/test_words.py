@@ -50,6 +50,7 @@ def test_every_state_has_a_word() -> None:
             "being evaluated on a node",
         ),
         ({"runs": CHECKED, "blocked_by": ["A", "B"]}, "can't be signed: 2 checks block it"),
+        ({"runs": CHECKED, "blocked_by": ["A"], "is_evaluating": True}, "being evaluated"),
         ({"runs": CHECKED}, "Nothing speaks against this version."),
         (
             {"runs": CHECKED, "request_state": "open", "signed": 1, "needed": 2},
