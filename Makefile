@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?= 8000
-JOBS ?= 3
+JOBS ?= 2
 
 .PHONY: install demo run test test-hub test-vllm lint types demo-adapters schema clean
 
@@ -23,7 +23,6 @@ demo: $(STAMP) ## The main job, end to end, on real weights; DEMO_EXIT=1 ends by
 run: $(STAMP) ## The same stack without demo data; FORMULARY_HOME holds all state
 	$(BIN)/python -m config.stack --port $(PORT)
 
-# Three workers on two cores: many tests wait for processes that they start.
 test: $(STAMP) ## All tests, on an embedded PostgreSQL and Redis
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -q
 

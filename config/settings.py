@@ -242,7 +242,8 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Files are found in the packages too, so a folder of collected ones need not be there.
 WHITENOISE_USE_FINDERS = True
 warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
-WHITENOISE_AUTOREFRESH = False
+# A server reads the list of files once; tests make an application each, and look when asked.
+WHITENOISE_AUTOREFRESH = FORMULARY_ENV == "test"
 
 STORE = store_settings.read(env)
 STORAGE_TYPE = "s3" if STORE.is_s3 else "filesystem"
