@@ -40,8 +40,10 @@ def _start_services() -> None:
         postgres = Postgres(home / "postgres", is_durable=False)
         os.environ["DATABASE_URL"] = postgres.start()
         with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-            # Who waits for a lock that is never given back fails, and is named.
+            # Who waits for a lock that is never given back, or for a query that does not end,
+            # fails and is named.
             connection.execute("ALTER ROLE CURRENT_USER SET lock_timeout = '90s'")
+            connection.execute("ALTER ROLE CURRENT_USER SET statement_timeout = '120s'")
         atexit.register(postgres.stop)
     if "REDIS_URL" not in os.environ:
         from config.stack.valkey import Valkey
