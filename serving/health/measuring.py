@@ -30,7 +30,7 @@ from serving.selectors.facts import QUEUES, broker_facts, database_facts
 from serving.services.heartbeats import CONTROL
 from serving.states import ReplicaState
 
-ANSWER_SECONDS = 1.5
+ANSWER_SECONDS = 1.0
 LEAST_FREE_BYTES = 1024**3
 
 
