@@ -94,7 +94,7 @@ class _Tail(threading.Thread):
     def run(self) -> None:
         """Until the last holder of the pipe has closed it."""
         with self._stream:
-            while part := self._stream.read1(READ_BYTES):  # type: ignore[attr-defined]
+            while part := os.read(self._stream.fileno(), READ_BYTES):
                 self._kept += part[: max(0, KEPT_BYTES - len(self._kept))]
 
     def text(self) -> str:

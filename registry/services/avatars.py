@@ -100,8 +100,8 @@ def delete(*, avatar: Avatar, actor: Actor) -> None:
         locked = row.first()
         if locked is None:
             raise avatar_selectors.no_avatar()
-        if locked.adapter_id is not None:
-            _refuse_in_use(locked.adapter)  # type: ignore[arg-type]
+        if locked.adapter is not None:
+            _refuse_in_use(locked.adapter)
         rows = TrainingFile.objects.select_related("blob").filter(avatar=locked)
         training_holds.refuse_held(list(rows))
         files, _ = rows.delete()
