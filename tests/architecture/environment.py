@@ -89,9 +89,10 @@ def _keys_of(node: ast.AST) -> Iterator[str]:
 
 
 def defaults_in_code() -> dict[str, str]:
-    """Key → its default in config/settings.py outside production, as .env.example writes it."""
+    """Key → its default in config/settings/ outside production, as .env.example writes it."""
     found = {}
-    for node in ast.walk(ast.parse((ROOT / "config" / "settings.py").read_text())):
+    sources = sorted((ROOT / "config" / "settings").glob("*.py"))
+    for node in (node for path in sources for node in ast.walk(ast.parse(path.read_text()))):
         if not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("env.")):
             continue
         for word in node.keywords:

@@ -1,7 +1,6 @@
 """What the environment says, read as the process reads it at its start."""
 
 import os
-import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from typing import Any
 
 import pytest
 from environ import ImproperlyConfigured
+
+from tests.factories.settings import settings_read_anew
 
 ROOT = Path(__file__).resolve().parents[3]
 Read = Callable[..., dict[str, Any]]
@@ -46,7 +47,7 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Read:
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        return runpy.run_path(str(ROOT / "config" / "settings.py"))
+        return settings_read_anew()
 
     return run
 
