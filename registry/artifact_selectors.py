@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable
 
-from django.db.models import QuerySet
-
 from registry.domain.artifacts import Record
-from registry.models import Artifact, Hold, ModelRecord, VersionFile
+from registry.models import Artifact, ModelRecord, VersionFile
 from registry.storage_errors import ArtifactNotFound, ModelRecordNotFound
 
 
@@ -62,8 +60,3 @@ def quarantined(sha256s: Iterable[str]) -> dict[str, str]:
         .exclude(blob__in=VersionFile.objects.values("blob"))
     )
     return dict(rows.values_list("blob__sha256", "quarantine"))
-
-
-def open_holds() -> QuerySet[Hold]:
-    """Legal holds that stand, the newest first."""
-    return Hold.objects.filter(released_at=None)

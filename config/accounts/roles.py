@@ -36,6 +36,7 @@ class Act(StrEnum):
     DELIVER = "deliveries:write"
     STOP = "stops:write"
     RESUME = "restores:write"
+    HOLD = "holds:write"
     NODES = "nodes:write"
     AUDIT = "audit:read"
     INFER = "inference"
@@ -63,8 +64,9 @@ ACTS_OF: Mapping[Role, frozenset[Act]] = {
     | {Act.SUBMIT, Act.EVALUATE, Act.REQUEST_APPROVAL, Act.DEPLOY, Act.DELIVER, Act.STOP},
     Role.REVIEWER: _EVERYBODY | {Act.SIGN_REVIEW_TECHNICAL, Act.EVALUATE, Act.STOP},
     Role.CLINICAL_REVIEWER: _EVERYBODY | {Act.SIGN_REVIEW_CLINICAL, Act.SIGN_APPROVE, Act.STOP},
-    Role.PRIVACY_OFFICER: _EVERYBODY | {Act.SIGN_REVIEW_PRIVACY, Act.STOP, Act.AUDIT},
-    Role.COMPLIANCE_OFFICER: _EVERYBODY | {Act.SIGN_APPROVE, Act.AUDIT, Act.STOP, Act.RESUME},
+    Role.PRIVACY_OFFICER: _EVERYBODY | {Act.SIGN_REVIEW_PRIVACY, Act.STOP, Act.AUDIT, Act.HOLD},
+    Role.COMPLIANCE_OFFICER: _EVERYBODY
+    | {Act.SIGN_APPROVE, Act.AUDIT, Act.STOP, Act.RESUME, Act.HOLD},
     Role.OPERATOR: _EVERYBODY
     | {Act.DEPLOY, Act.DELIVER, Act.STOP, Act.NODES, Act.AUDIT, Act.RESUME},
     Role.ADMINISTRATOR: _EVERYBODY | {Act.ACCOUNTS, Act.NODES, Act.AUDIT},

@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from .adapters import AdapterDetail, AdapterList, BaseModelDetail, BaseModelList
 from .aliases import AliasDetail, AliasHistory, AliasList
 from .blobs import BlobDetail
+from .holds import HoldDetail, HoldList, HoldRelease
 from .resumable import UploadDetail, UploadList
 from .signed_urls import BlobUrl, UploadTaken, UploadUrl
 from .training import (
@@ -28,6 +29,9 @@ urlpatterns = [
     path("versions/<str:ref>/label", VersionLabel.as_view(), name="version-label"),
     re_path(r"^blobs/(?P<sha256>[0-9a-f]{64})$", BlobDetail.as_view(), name="blob"),
     path("blobs/<str:sha256>/url", BlobUrl.as_view(), name="blob-url"),
+    path("holds", HoldList.as_view(), name="holds"),
+    path("holds/<uuid:uuid>", HoldDetail.as_view(), name="hold"),
+    path("holds/<uuid:uuid>/release", HoldRelease.as_view(), name="hold-release"),
     path("training-runs", TrainingRunList.as_view(), name="training-runs"),
     path("training-runs/<uuid:uuid>", TrainingRunDetail.as_view(), name="training-run"),
     path("training-runs/<uuid:uuid>/cancel", TrainingRunCancel.as_view()),

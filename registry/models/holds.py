@@ -8,11 +8,18 @@ from config.core.models import PublicModel
 
 
 class Hold(PublicModel):
-    """Bytes that must not be erased until the hold is released; they need not be here yet."""
+    """Bytes that must not be erased until the hold is released; they need not be here yet.
+
+    ``placed_on``: the reference by which they were asked for, empty where it was the digest.
+    """
+
+    # Whether the request at hand placed it, and not an earlier one.
+    is_new = False
 
     sha256 = models.CharField(max_length=64, db_index=True)
     matter = models.CharField(max_length=100, help_text="The case or the duty, in a word or two")
     reason = models.CharField(max_length=500)
+    placed_on = models.CharField(max_length=200, blank=True)
     placed_by = models.CharField(max_length=150)
     placed_at = models.DateTimeField(default=clock.now)
     released_by = models.CharField(max_length=150, blank=True)

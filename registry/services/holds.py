@@ -1,6 +1,5 @@
 """Legal holds: bytes that garbage collection must not erase, whoever would."""
 
-import re
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -9,48 +8,39 @@ from django.db import transaction
 from config.core import clock
 from config.core.actors import Actor
 from config.core.events import publish
-from registry.models import Blob, Hold, Version, VersionFile
+from config.core.texts import unstorable
+from registry.hold_selectors import DIGEST
+from registry.models import Blob, Hold
 from registry.storage_errors import HoldInvalid, HoldNotFound
 from registry.storage_events import HoldPlaced, HoldReleased
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+MAX_MATTER_LETTERS = 100
+MAX_REASON_LETTERS = 500
 
 
-def place(*, sha256s: Iterable[str], matter: str, reason: str, actor: Actor) -> list[Hold]:
+def place(
+    *, sha256s: Iterable[str], matter: str, reason: str, actor: Actor, placed_on: str = ""
+) -> list[Hold]:
     """Hold bytes by their digests, whether they are here or not; the open holds of this matter.
+
+    ``placed_on``: the reference by which the bytes were asked for. What this matter holds already
+    stays as it is; ``is_new`` of each hold says whether it was placed now.
 
     Raises:
         HoldInvalid: no digest, a malformed one, or no matter or reason.
     """
     wanted = sorted(set(sha256s))
-    if not wanted or not all(_DIGEST.fullmatch(sha256) for sha256 in wanted):
+    if not wanted or not all(DIGEST.fullmatch(sha256) for sha256 in wanted):
         raise HoldInvalid(
             "A hold names whole digests: 64 lower-case hex digits each.",
             fix="Copy them from the version's files.",
         )
-    if not matter.strip() or not reason.strip():
-        raise HoldInvalid(
-            "A hold needs a matter and a reason.", fix="Name the case, and say in a line why."
-        )
+    matter = _clean("matter", matter, MAX_MATTER_LETTERS, "Name the case or the duty.")
+    reason = _clean("reason", reason, MAX_REASON_LETTERS, "Say in a line why the bytes must stay.")
     with transaction.atomic():
         # The rows' locks: a collection that is erasing one of them is waited for.
         list(Blob.objects.select_for_update().filter(sha256__in=wanted).order_by("pk"))
-        return [_place(sha256, matter.strip()[:100], reason[:500], actor) for sha256 in wanted]
-
-
-def place_on_version(*, version: Version, matter: str, reason: str, actor: Actor) -> list[Hold]:
-    """Hold every file of a version.
-
-    Raises:
-        HoldInvalid: there is no matter or reason.
-    """
-    files = VersionFile.objects.filter(version=version)
-    return place(
-        sha256s=files.values_list("blob__sha256", flat=True),
-        matter=matter,
-        reason=reason,
-        actor=actor,
-    )
+        return [_place(sha256, matter, reason, actor, placed_on) for sha256 in wanted]
 
 
 def release(*, uuid: UUID, reason: str, actor: Actor) -> Hold:
@@ -60,26 +50,30 @@ def release(*, uuid: UUID, reason: str, actor: Actor) -> Hold:
         HoldInvalid: there is no reason.
         HoldNotFound: there is no such open hold.
     """
-    if not reason.strip():
-        raise HoldInvalid("Releasing a hold needs a reason.", fix="Say in a line why it may end.")
+    return release_all(uuids=[uuid], reason=reason, actor=actor)[0]
+
+
+def release_all(*, uuids: Iterable[UUID], reason: str, actor: Actor) -> list[Hold]:
+    """End several holds for one reason, all or none; other holds on the same bytes stand.
+
+    Raises:
+        HoldInvalid: there is no reason, or no hold is named.
+        HoldNotFound: one of them does not stand.
+    """
+    wanted = set(uuids)
+    if not wanted:
+        raise HoldInvalid("No hold is named.", fix="Choose those that may end.")
+    reason = _clean("reason", reason, MAX_REASON_LETTERS, "Say in a line why it may end.")
     with transaction.atomic():
-        open_hold = Hold.objects.select_for_update().filter(uuid=uuid, released_at=None)
-        hold = open_hold.first()
-        if hold is None:
-            raise HoldNotFound(f"There is no open hold {uuid}.")
-        hold.released_at, hold.released_by = clock.now(), actor.name[:150]
-        hold.release_reason = reason[:500]
-        hold.save()
-        publish(
-            HoldReleased(
-                actor=actor,
-                object_type="blob",
-                object_id=hold.sha256,
-                reason=reason[:500],
-                diff={"matter": [hold.matter, None]},
+        rows = Hold.objects.select_for_update().filter(uuid__in=wanted, released_at=None)
+        found = list(rows.order_by("pk"))
+        if missing := wanted - {hold.uuid for hold in found}:
+            raise HoldNotFound(
+                f"There is no open hold {min(missing)}.", fix="GET /api/v1/holds lists them."
             )
-        )
-    return hold
+        for hold in found:
+            _release(hold, reason, actor)
+    return found
 
 
 def open_sha256s() -> set[str]:
@@ -92,21 +86,53 @@ def is_held(sha256: str) -> bool:
     return Hold.objects.filter(sha256=sha256, released_at=None).exists()
 
 
-def _place(sha256: str, matter: str, reason: str, actor: Actor) -> Hold:
-    hold, is_new = Hold.objects.get_or_create(
+def _clean(field: str, text: str, max_letters: int, fix: str) -> str:
+    text = text.strip()
+    if not text:
+        raise HoldInvalid(f"A hold needs a {field}.", fix=fix)
+    if len(text) > max_letters:
+        raise HoldInvalid(
+            f"The {field} has {len(text)} letters, and {max_letters} are kept.", fix="Shorten it."
+        )
+    if why := unstorable(text):
+        raise HoldInvalid(f"The {field} {why}.", fix="Send it without that character.")
+    return text
+
+
+def _place(sha256: str, matter: str, reason: str, actor: Actor, placed_on: str) -> Hold:
+    hold, hold.is_new = Hold.objects.get_or_create(
         sha256=sha256,
         matter=matter,
         released_at=None,
-        defaults={"reason": reason, "placed_by": actor.name[:150]},
+        defaults={
+            "reason": reason,
+            "placed_by": actor.name[:150],
+            "placed_on": placed_on[:200],
+        },
     )
-    if is_new:
+    if hold.is_new:
         publish(
             HoldPlaced(
                 actor=actor,
                 object_type="blob",
                 object_id=sha256,
                 reason=reason,
-                diff={"matter": [None, matter]},
+                diff={"matter": [None, matter], "placed_on": [None, placed_on[:200]]},
             )
         )
     return hold
+
+
+def _release(hold: Hold, reason: str, actor: Actor) -> None:
+    hold.released_at, hold.released_by = clock.now(), actor.name[:150]
+    hold.release_reason = reason
+    hold.save(update_fields=["released_at", "released_by", "release_reason"])
+    publish(
+        HoldReleased(
+            actor=actor,
+            object_type="blob",
+            object_id=hold.sha256,
+            reason=reason,
+            diff={"matter": [hold.matter, None]},
+        )
+    )

@@ -7,8 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.core.actors import Actor
 from config.core.errors import DomainError
-from registry import selectors
-from registry.artifact_selectors import open_holds
+from registry import hold_selectors, selectors
 from registry.services import holds
 
 
@@ -33,13 +32,17 @@ class Command(BaseCommand):
     def _place(self, options: dict[str, Any]) -> None:
         if bool(options["version_ref"]) == bool(options["sha256"]):
             raise CommandError("Give either --version-ref or --sha256.")
-        words = {name: options[name] for name in ("matter", "reason")}
-        actor = _actor(options)
+        target = hold_selectors.Target(tuple(options["sha256"]))
         if options["version_ref"]:
             version = selectors.version_by_ref(options["version_ref"])
-            placed = holds.place_on_version(version=version, actor=actor, **words)
-        else:
-            placed = holds.place(sha256s=options["sha256"], actor=actor, **words)
+            target = hold_selectors.target_of_version(version)
+        placed = holds.place(
+            sha256s=target.sha256s,
+            placed_on=target.placed_on,
+            matter=options["matter"],
+            reason=options["reason"],
+            actor=_actor(options),
+        )
         for hold in placed:
             self.stdout.write(f"{hold.uuid} {hold.sha256}")
 
@@ -49,7 +52,7 @@ class Command(BaseCommand):
         holds.release(uuid=options["hold"], reason=options["reason"], actor=_actor(options))
 
     def _list(self, options: dict[str, Any]) -> None:
-        for hold in open_holds():
+        for hold in hold_selectors.open_holds():
             self.stdout.write(f"{hold.uuid} {hold.sha256} {hold.matter}: {hold.reason}")
 
 
