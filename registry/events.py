@@ -133,6 +133,13 @@ class AvatarBackedUp(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AvatarBackupDropped(Event):
+    """A backup of an avatar went when its retention was over; a newer one is there."""
+
+    action = "avatar.backup_dropped"
+
+
+@dataclass(frozen=True, kw_only=True)
 class AvatarRestored(Event):
     """An avatar's adapter is again what a backup holds."""
 

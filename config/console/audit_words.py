@@ -23,6 +23,7 @@ ACTS: Mapping[str, str] = Texts(
         "audit.exported": _("exported the audit trail"),
         "avatar.adapter_made": _("made the adapter of an avatar"),
         "avatar.backed_up": _("backed an avatar up"),
+        "avatar.backup_dropped": _("dropped an old backup of an avatar"),
         "avatar.deleted": _("deleted an avatar"),
         "avatar.downloaded": _("downloaded an avatar"),
         "avatar.opened": _("began an avatar"),

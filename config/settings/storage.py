@@ -30,6 +30,10 @@ if GARBAGE_GRACE_DAYS < 1:
 ARTIFACT_RETENTION_DAYS = env.int("ARTIFACT_RETENTION_DAYS", default=365)
 if ARTIFACT_RETENTION_DAYS < 0:
     raise environ.ImproperlyConfigured("ARTIFACT_RETENTION_DAYS must not be negative")
+# A backup of an avatar is dropped after as many days; its newest one never is.
+AVATAR_BACKUP_RETENTION_DAYS = env.int("AVATAR_BACKUP_RETENTION_DAYS", default=365)
+if AVATAR_BACKUP_RETENTION_DAYS < 1:
+    raise environ.ImproperlyConfigured("AVATAR_BACKUP_RETENTION_DAYS must be 1 or more")
 # What the Lambda function (registry/lambda_function.py) uses for events without credentials.
 LAMBDA_TOKEN = env.str("LAMBDA_TOKEN", default="")
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=4 * 1024**3)
