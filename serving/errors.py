@@ -129,6 +129,20 @@ class NothingToRollBackTo(Conflict):
     title = "There is no earlier version to go back to"
 
 
+class AdapterServed(Conflict):
+    """A deployment of the house serves the adapter: it is not unloaded under people's feet."""
+
+    code = "adapter-served"
+    title = "The adapter is served"
+
+
+class LastReplica(Conflict):
+    """No other node would answer meanwhile."""
+
+    code = "last-replica"
+    title = "No other node answers with this version"
+
+
 class AbortTooLate(Conflict):
     """A promoted rollout can't be aborted; it can be rolled back."""
 

@@ -7,6 +7,7 @@ from .engine_profiles import EngineProfileRow
 from .nodes import Node, ProbeRun, Replica
 from .observing import Alert, Heartbeat
 from .rollouts import AnalysisRun, Rollout, RolloutStep
+from .self_descriptions import SelfDescription
 
 __all__ = [
     "Alert",
@@ -23,4 +24,5 @@ __all__ = [
     "Revision",
     "Rollout",
     "RolloutStep",
+    "SelfDescription",
 ]

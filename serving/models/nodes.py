@@ -46,6 +46,7 @@ class Replica(PublicModel):
     )
     proven_boot_id = models.CharField(max_length=40, blank=True)
     proven_at = models.DateTimeField(null=True)
+    claimed_at = models.DateTimeField(null=True, help_text="When the newest load was begun")
     error = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveIntegerField(default=0, help_text="Claims so far; names a claim")
     failures_count = models.PositiveIntegerField(default=0, help_text="In a row")

@@ -1,5 +1,6 @@
 """Moves replicas: wanted, claimed, proven, failed, drained, unloaded."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -69,6 +70,7 @@ def claim(*, replica: Replica, boot_id: str) -> int:
                 attempts=row.attempts + 1,
                 proven_boot_id=boot_id[:40],
                 proven_at=None,
+                claimed_at=clock.now(),
             )
             return row.attempts
     # Outside, so that a claim that was lost above stays lost.
@@ -131,7 +133,13 @@ def acknowledge_ready(
                 failures_count=0,
                 error="",
             )
-            _audit(row, "replica.ready", actor, before=ReplicaState.LOADING)
+            _audit(
+                row,
+                "replica.ready",
+                actor,
+                before=ReplicaState.LOADING,
+                diff={"load_ms": [None, _load_ms(row)]},
+            )
             epochs.bump_routing()
             failpoint("replica.ready.recorded")
     except ProofRefused as error:
@@ -183,7 +191,7 @@ def keep(*, replica: Replica) -> None:
     Replica.objects.filter(pk=replica.pk).update(unwanted_at=None)
 
 
-def unload(*, replica: Replica) -> None:
+def unload(*, replica: Replica, actor: Actor = SYSTEM, reason: str = "") -> None:
     """Take a replica out of use; its route, if it had one, ends with this."""
     with transaction.atomic():
         row = _locked(replica)
@@ -191,7 +199,7 @@ def unload(*, replica: Replica) -> None:
             return
         before = row.state
         _move(row, ReplicaState.UNLOADING, proven_boot_id="", nudged_at=None)
-        _audit(row, "replica.unloading", SYSTEM, before=ReplicaState(before))
+        _audit(row, "replica.unloading", actor, before=ReplicaState(before), reason=reason)
         epochs.bump_routing()
 
 
@@ -305,8 +313,21 @@ def _move(row: Replica, to: ReplicaState, **values: Any) -> None:
     )
 
 
+def _load_ms(row: Replica) -> int | None:
+    """From the claim to the proof: fetching, loading and proving; None where no claim is known."""
+    if row.claimed_at is None or row.proven_at is None:
+        return None
+    return round((row.proven_at - row.claimed_at).total_seconds() * 1000)
+
+
 def _audit(
-    row: Replica, action: str, actor: Actor, *, before: ReplicaState, reason: str = ""
+    row: Replica,
+    action: str,
+    actor: Actor,
+    *,
+    before: ReplicaState,
+    reason: str = "",
+    diff: Mapping[str, list[Any]] | None = None,
 ) -> None:
     audit.record(
         action=action,
@@ -318,6 +339,7 @@ def _audit(
             "state": [str(before), str(row.state)],
             "node": [None, row.node.name],
             "version": [None, row.version.runtime_name],
+            **(diff or {}),
         },
         reason=reason,
     )

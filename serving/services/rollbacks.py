@@ -36,6 +36,7 @@ def start(
     actor: Actor,
     to: Version | None = None,
     leaving: Version | None = None,
+    trigger: Trigger = Trigger.MANUAL,
 ) -> Rollout:
     """Bring a deployment's previous version back, or one that is named.
 
@@ -65,7 +66,7 @@ def start(
                 fix="Look at it again; perhaps somebody else has rolled back already.",
             )
         target = _target(deployment) if to is None else earlier_revision(deployment, to)
-        made = _open(deployment, target, Trigger.MANUAL, reason=reason, user=user, actor=actor)
+        made = _open(deployment, target, trigger, reason=reason, user=user, actor=actor)
     return go_on(made)
 
 

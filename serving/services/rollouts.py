@@ -22,7 +22,15 @@ from serving.services.rollout_records import (
     pause_rollout,
     restart_step,
 )
-from serving.states import ROLLOUT_MOVES, PauseKind, RolloutState, StepKind, StepState, Trigger
+from serving.states import (
+    ROLLOUT_MOVES,
+    Opening,
+    PauseKind,
+    RolloutState,
+    StepKind,
+    StepState,
+    Trigger,
+)
 from serving.strategies import CHOSEN_BY_PEOPLE
 
 __all__ = ["abort", "advance", "pause", "promote", "resume", "start"]
@@ -226,7 +234,7 @@ def _check(deployment: Deployment, version: Version | None, strategy: str, reaso
         raise RolloutInvalid(
             f"There is no strategy {strategy[:40]!r}.", fix=f"Use {' or '.join(CHOSEN_BY_PEOPLE)}."
         )
-    if version.adapter_id != deployment.adapter_id:
+    if version.adapter_id != deployment.adapter_id and not _may_change_adapter(deployment, version):
         served = deployment.adapter.ref if deployment.adapter else "the base itself"
         raise RolloutInvalid(
             f"{version.runtime_name} is no version of what {deployment.public_name} serves "
@@ -246,6 +254,21 @@ def _check(deployment: Deployment, version: Version | None, strategy: str, reaso
                 "Every slot but the one that stays free for rollouts is taken by live versions.",
                 fix="Start the nodes with more slots, or retire a deployment.",
             )
+
+
+def _may_change_adapter(deployment: Deployment, version: Version) -> bool:
+    """Whether a name that a program registered may go over to a version of another adapter.
+
+    Of the same base and safety class, so that it is judged by the same rules. What people of the
+    house deployed stands for one adapter.
+    """
+    now, new = deployment.adapter, version.adapter
+    return (
+        deployment.opened_as == Opening.REGISTRATION
+        and now is not None
+        and new.base_model_id == deployment.base_model_id
+        and new.safety_class == now.safety_class
+    )
 
 
 def _needs_reason(reason: str) -> None:

@@ -154,9 +154,11 @@ def _promote(rollout: Rollout, step: RolloutStep) -> Result:
         except Forbidden as error:
             return roll_back(Trigger.VALIDATION_FAILED, error.message)
     now = clock.now()
+    # Of a registration the version may be another adapter's.
+    adapter = {} if version is None else {"adapter": version.adapter}
     changed = Deployment.objects.filter(
         pk=deployment.pk, stable_revision=rollout.from_revision
-    ).update(stable_revision=revision, stable_since=now)
+    ).update(stable_revision=revision, stable_since=now, **adapter)
     if not changed:
         return roll_back(Trigger.SYSTEM_ERROR, "Another version became stable meanwhile.")
     if version is not None and deployment.opened_as == Opening.DEPLOYMENT:

@@ -1,0 +1,26 @@
+"""The package checks over a folder or an archive that the registry does not hold."""
+
+from pathlib import Path
+
+from compliance.checks.package_report import Base, PackageReport, PathUnusable, report_on
+from config.core.errors import Invalid
+from registry.domain.base_folder import BaseFacts
+from registry.models import BaseModel
+
+
+def package_report(path: Path, base_model: BaseModel) -> PackageReport:
+    """What ``check_adapter`` finds at ``path`` against a registered base; nothing is kept.
+
+    Raises:
+        Invalid: there is neither a folder nor a ZIP archive that can be read.
+    """
+    names = [base_model.slug, base_model.folder, *base_model.declared_names]
+    base = Base(BaseFacts.from_json(base_model.facts), names, Path(base_model.folder))
+    try:
+        return report_on(path, base)
+    except PathUnusable as error:
+        raise Invalid(f"{error}.", fix="Give the adapter's folder or its ZIP archive.") from error
+    except OSError as error:
+        raise Invalid(
+            f"{path} can't be read: {error.strerror}.", fix="Mend its rights, or copy it."
+        ) from error
