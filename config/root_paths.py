@@ -70,6 +70,12 @@ def adapter_part(request: HttpRequest, first: str, second: str) -> HttpResponseB
     return response
 
 
+@csrf_exempt
+def deliveries(request: HttpRequest, path: str) -> HttpResponseBase:
+    """``/deliveries`` and below: the manager's; ids are UUIDs, in either case."""
+    return hand_on(request, MANAGER, path.lower())
+
+
 def _fields(request: HttpRequest) -> frozenset[str]:
     """The names in a JSON body; those of the query where the body is no JSON, or is empty."""
     try:
@@ -91,7 +97,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^adapters/(?P<first>[^/]+)\Z", adapter),
     re_path(r"^adapters/(?P<first>[^/]+)/(?P<second>[^/]+)\Z", adapter_part),
     *_below(AVATARS, "adapters", "training-data", "persistence"),
-    *_below(MANAGER, "compose", "deliveries"),
+    *_below(MANAGER, "compose"),
+    re_path(r"^(?P<path>deliveries(?:/[\s\S]*)?)\Z", deliveries),
     *_below(ARTIFACTS, "artifact", "artifacts"),
     *_below(SAGEMAKER, "ping", "invocations"),
     path("", include("serving.hub.urls")),

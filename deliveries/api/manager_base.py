@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import UserRateThrottle
 
 from config.accounts.api.base import ApiView
+from config.core.negotiation import AsTheContractSays
 from config.core.parsers import StrictJSONParser
 
 
@@ -48,6 +49,7 @@ class ManagerView(ApiView):
     """A view of the manager's contract; subclasses set ``permission_classes``."""
 
     parser_classes = [StrictJSONParser]
+    content_negotiation_class = AsTheContractSays
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer as everywhere, in the manager's form."""

@@ -133,15 +133,20 @@ class EntryChangeSerializer(serializers.Serializer[Any]):
 class EntryRequestSerializer(EntryChangeSerializer):
     """A new adapter: ``name`` and ``file_path``, or ``metadata_uri`` of a document with them.
 
-    Fields that we don't know are left alone: later versions of the manager send more.
+    Fields that we don't know are left alone: later versions of the manager send more. Null says
+    nothing, as does a field that is not there.
     """
 
     metadata_uri = serializers.CharField(max_length=MAX_LETTERS, required=False)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Without the fields that are not ours."""
+        """Without the fields that are not ours, or say nothing."""
         if isinstance(data, dict):
-            data = {field: value for field, value in data.items() if field in self.fields}
+            data = {
+                field: value
+                for field, value in data.items()
+                if field in self.fields and value is not None
+            }
         return super().to_internal_value(data)
 
 
@@ -149,8 +154,8 @@ class EntryQuerySerializer(serializers.Serializer[Any]):
     """What a list is asked for."""
 
     active = serializers.BooleanField(required=False, allow_null=True, default=None)
-    tag = serializers.CharField(max_length=MAX_TAG, required=False)
-    namespace = serializers.CharField(max_length=63, required=False)
+    tag = serializers.CharField(max_length=MAX_TAG, allow_blank=True, required=False)
+    namespace = serializers.CharField(max_length=63, allow_blank=True, required=False)
     limit = serializers.IntegerField(min_value=1, max_value=MAX_PAGE, default=100)
     offset = serializers.IntegerField(min_value=0, max_value=MAX_OFFSET, default=0)
     order_by = serializers.ChoiceField(

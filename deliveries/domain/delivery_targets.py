@@ -15,7 +15,9 @@ from deliveries.errors import DeliveryInvalid
 
 COMMAND_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 PROMPT_MARK = "{prompt}"
+_DIGITS = re.compile(r"[0-9]{1,5}")
 MAX_TEXT_LETTERS = 20_000
+MAX_FILLED_LETTERS = 500_000
 MAX_PORT = 65535
 _FIELDS: Mapping[Mode, frozenset[str]] = {
     Mode.HTTP: frozenset({"host", "port", "path", "scheme", "metadata"}),
@@ -39,6 +41,11 @@ class CliTarget:
 
     command: str = ""
     text: str = field(default="", repr=False)
+
+    def filled_letters(self, prompt: str) -> int:
+        """How long the text is with ``prompt`` in every place for it."""
+        places = self.text.count(PROMPT_MARK)
+        return len(self.text) + places * (len(prompt) - len(PROMPT_MARK))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +116,8 @@ def _http(values: Mapping[str, Any]) -> HttpTarget:
     scheme = _text(values, "scheme", default="http")
     path = _text(values, "path", default="/")
     port = values.get("port", 443 if scheme == "https" else 80)
+    if isinstance(port, str) and _DIGITS.fullmatch(port):
+        port = int(port)  # managers of old put it into an address as it came
     if scheme not in {"http", "https"}:
         raise _wrong("http/scheme", "is neither http nor https")
     if isinstance(port, bool) or not isinstance(port, int) or not 0 < port <= MAX_PORT:

@@ -17,6 +17,7 @@ from deliveries.channels import channel
 from deliveries.channels.base import Parcel, Receipt
 from deliveries.channels.cli import forget_prompt_files
 from deliveries.domain.delivery_targets import (
+    MAX_FILLED_LETTERS,
     CliTarget,
     HttpTarget,
     S3Target,
@@ -56,6 +57,11 @@ def enqueue(
     target = read_target(known, params or {})
     if len(prompt) > MAX_PROMPT_LETTERS:
         raise DeliveryInvalid(f"The prompt has more than {MAX_PROMPT_LETTERS} letters.")
+    if isinstance(target, CliTarget) and target.filled_letters(prompt) > MAX_FILLED_LETTERS:
+        raise DeliveryInvalid(
+            f"Filled in, the text would have more than {MAX_FILLED_LETTERS} letters.",
+            fix="Name the prompt in fewer places.",
+        )
     return delivery_records.create(
         mode=known,
         prompt=prompt,

@@ -61,8 +61,9 @@ def target_of(entry: LoraEntry) -> S3Object:
 def mirror(entry: LoraEntry) -> bool:
     """Write the entry's document, or remove that of a deleted one; whether the store took it.
 
-    Never inside a transaction. The same key is overwritten, so doing it again does no harm; the
-    row remembers which revision lies there, and why the last try failed.
+    Never inside a transaction, and by whoever is alone with the entry. The same key is
+    overwritten, so doing it again does no harm; the row remembers which revision lies there, and
+    why the last try failed.
     """
     row = LoraEntry.objects.filter(pk=entry.pk)
     try:
@@ -75,9 +76,7 @@ def mirror(entry: LoraEntry) -> bool:
         why = error.message if isinstance(error, StoreAway) else "There is no such bucket."
         row.update(mirror_error=why[:300])
         return False
-    row.filter(mirrored_revision__lte=entry.revision).update(
-        mirrored_revision=entry.revision, mirrored_at=clock.now(), mirror_error=""
-    )
+    row.update(mirrored_revision=entry.revision, mirrored_at=clock.now(), mirror_error="")
     return True
 
 

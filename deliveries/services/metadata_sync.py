@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from config.core.actors import Actor
 from deliveries.domain.file_refs import S3
 from deliveries.manager_errors import EntryNotFound, FilePathRefused, StoreAway
@@ -37,13 +39,24 @@ def _sync(entry: LoraEntry, *, is_dry_run: bool, actor: Actor) -> str:
         if is_dry_run:
             entries.require_file(entry)
             return ""
-        fresh = entries.look_again(entry=entry, actor=actor)
+        return _mirrored_anew(entry.pk, actor=actor)
     except (FilePathRefused, StoreAway) as error:
         return error.message
     except EntryNotFound:
-        return ""  # deleted while we came to it
-    if not metadata.mirror(fresh):
-        fresh.refresh_from_db()
-        return fresh.mirror_error
-    settling.settle(entry_id=fresh.pk)
+        return ""  # deleted while we looked at its file
+
+
+def _mirrored_anew(entry_id: int, *, actor: Actor) -> str:
+    """Why the entry as it is now could not be mirrored; empty where it was."""
+    with settling.alone(entry_id) as is_alone:
+        if not is_alone and settings.METADATA_SYNC:
+            return ""  # a worker is writing it
+        entry = present().filter(pk=entry_id).first()
+        if entry is None:
+            return ""  # deleted since the list was read
+        entry = entries.look_again(entry=entry, actor=actor)
+        if not metadata.mirror(entry):
+            entry.refresh_from_db()
+            return entry.mirror_error
+    settling.settle(entry_id=entry_id)
     return ""

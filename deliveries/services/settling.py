@@ -45,11 +45,28 @@ def nudge(entry_id: int) -> None:
 
 def settle(*, entry_id: int) -> None:
     """Do what is due for the entry, again where it changed meanwhile; one worker at a time."""
-    with _alone(entry_id) as is_alone:
+    with alone(entry_id) as is_alone:
         for _ in range(ROUNDS if is_alone else 0):
             entry = LoraEntry.objects.filter(pk=entry_id).first()
             if entry is None or not _settle(entry):
                 return
+
+
+@contextmanager
+def alone(entry_id: int) -> Iterator[bool]:
+    """Whether nobody else is at this entry; a worker that was killed is soon nobody.
+
+    Who writes an entry's document holds this: of two at once the slower would leave the older.
+    """
+    key, seconds = f"entry-settling:{entry_id}", settings.WORK_TAKE_OVER_SECONDS
+    if not cache.add(key, 1, timeout=seconds):
+        yield False
+        return
+    with beating(lambda: cache.touch(key, seconds)):
+        try:
+            yield True
+        finally:
+            cache.delete(key)
 
 
 def validator_is_set() -> bool:
@@ -142,17 +159,3 @@ def _write(entry: LoraEntry, values: dict[str, Any]) -> None:
                 if field != "revision" and getattr(entry, field) != value
             },
         )
-
-
-@contextmanager
-def _alone(entry_id: int) -> Iterator[bool]:
-    """Whether nobody else is at this entry; a worker that was killed is soon nobody."""
-    key, seconds = f"entry-settling:{entry_id}", settings.WORK_TAKE_OVER_SECONDS
-    if not cache.add(key, 1, timeout=seconds):
-        yield False
-        return
-    with beating(lambda: cache.touch(key, seconds)):
-        try:
-            yield True
-        finally:
-            cache.delete(key)

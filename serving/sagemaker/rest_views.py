@@ -8,6 +8,7 @@ from rest_framework.request import Request as RestRequest
 from rest_framework.response import Response as RestResponse
 from rest_framework.views import APIView
 
+from config.core.negotiation import AsTheContractSays
 from serving.sagemaker.django_views import read_request, run_to_end, to_http
 from serving.sagemaker.factory import respond, waits
 from serving.sagemaker.registry import Handler
@@ -20,6 +21,8 @@ class SageMakerViewMixin(APIView):
     framework refuses itself (nobody signed in, a method that is not there) is answered in the
     contract's shape.
     """
+
+    content_negotiation_class = AsTheContractSays
 
     def answer(self, handler: Handler, request: RestRequest, **path_params: Any) -> Any:
         """What ``handler`` says; its request has ``user``, ``auth`` and all else of ``request``."""

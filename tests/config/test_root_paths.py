@@ -95,6 +95,25 @@ def test_a_uuid_is_the_managers_and_a_name_is_sagemakers(
     assert by_name.json() == {"detail": "The adapter nobody was not found"}
 
 
+def test_an_id_is_the_same_in_capital_letters(client: Client, bearer: dict[str, str]) -> None:
+    for path in ("adapters", "deliveries"):
+        answers = [client.get(f"/{path}/{each}", headers=bearer) for each in (UUID, UUID.upper())]
+        found = [(answer.status_code, answer.json()["code"]) for answer in answers]
+        assert found[0] == found[1], path
+        assert found[0][1] != "not-found", path
+
+
+def test_nobody_is_refused_for_the_form_in_which_it_wants_its_answer(
+    client: Client, bearer: dict[str, str]
+) -> None:
+    for path in ("/adapters", "/sagemaker/adapters", "/manager/adapters"):
+        plain = {**bearer, "accept": "text/plain"}
+        answer = client.post(path, {"name": "a", "src": "s@v1"}, content_type=JSON, headers=plain)
+        assert answer.status_code in {400, 404}, path
+        assert "json" in answer["Content-Type"], path
+    assert client.get("/adapters", headers={**bearer, "accept": "text/html"}).status_code == 200
+
+
 def test_the_list_is_the_managers(client: Client, bearer: dict[str, str]) -> None:
     listed = client.get("/adapters", headers=bearer)
     assert listed.status_code == 200

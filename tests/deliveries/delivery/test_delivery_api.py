@@ -149,3 +149,12 @@ def test_deliveries_are_limited_in_rate(client: Client, receiver: Receiver, sett
     body = {"prompt": PROMPT, "mode": "http", "params": receiver.params}
     statuses = [_post(client, "/deliveries", body).status_code for _ in range(3)]
     assert statuses == [201, 201, 429]
+
+
+def test_a_text_that_would_grow_without_end_is_refused(client: Client) -> None:
+    body = {"prompt": "x" * 90_000, "mode": "cli", "params": {"template": "{prompt}" * 5}}
+    assert _post(client, "/deliveries", body).status_code == 201
+    body["params"] = {"template": "{prompt}" * 6}
+    refused = _post(client, "/deliveries", body)
+    assert (refused.status_code, refused.json()["code"]) == (400, "delivery-invalid")
+    assert DeliveryJob.objects.count() == 1

@@ -231,7 +231,7 @@ def test_texts_are_removed_when_their_time_is_over(actor: Actor, receiver: Recei
     [
         ("carrier-pigeon", {}),
         ("http", {}),
-        ("http", {"host": "a.example", "port": "80"}),
+        ("http", {"host": "a.example", "port": "80x"}),
         ("http", {"host": "a.example", "port": 0}),
         ("http", {"host": "a.example/x"}),
         ("http", {"host": "a.example", "path": "x"}),

@@ -57,6 +57,14 @@ def test_nested_flat_and_mixed_parameters_mean_the_same(
     assert read_target(Mode.HTTP, whole) == read_target(Mode.HTTP, values)
 
 
+def test_a_port_may_be_written_as_a_text() -> None:
+    values = {"host": "a.example", "port": 5001}
+    assert read_target(Mode.HTTP, {**values, "port": "5001"}) == read_target(Mode.HTTP, values)
+    for port in ("", "-1", "80x", "0x50", "٨٠", "99999", "0", " 80", "8" * 5000):
+        with pytest.raises(DeliveryInvalid, match="port"):
+            read_target(Mode.HTTP, {**values, "port": port})
+
+
 def test_the_text_of_a_caller_is_never_a_command() -> None:
     named = read_target(Mode.CLI, {"cli": {"template": "print"}})
     text = read_target(Mode.CLI, {"template": "print {prompt}"})

@@ -1,5 +1,6 @@
 """The manager's adapters through HTTP: register, list, read, change, switch, delete."""
 
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,6 +94,37 @@ def test_the_defaults_are_the_contracts(register: Register) -> None:
     told = register("plain")
     assert (told["weight"], told["active"], told["ordinal"]) == (1.0, False, None)
     assert (told["version"], told["tags"], told["archetype"]) == (None, [], None)
+
+
+def test_what_is_null_or_empty_says_nothing(
+    client: APIClient, register: Register, loras: Path
+) -> None:
+    path = loras / "null.safetensors"
+    path.write_bytes(b"weights")
+    optional = ("version", "tags", "weight", "active", "ordinal", "archetype", "metadata_uri",
+                "namespace", "preview_url", "archetype_confidence")  # fmt: skip
+    made = client.post(
+        PATH, {"name": "null", "file_path": str(path), **dict.fromkeys(optional, None)}
+    )
+    assert made.status_code == 201, made.content
+    defaults, told = register("plain"), made.json()["adapter"]
+    assert {field: told[field] for field in optional} == {
+        field: defaults[field] for field in optional
+    }
+    assert set(reasons(client.post(PATH, {"name": None, "file_path": str(path)}))) == {"name"}
+    page = client.get(PATH, {"tag": "", "namespace": "", "active": ""}).json()
+    assert page["total"] == 2
+
+
+def test_a_body_without_a_content_type_is_json(client: APIClient, loras: Path) -> None:
+    path = loras / "bare.safetensors"
+    path.write_bytes(b"weights")
+    body = json.dumps({"name": "bare", "file_path": str(path)})
+    for place in (PATH, "/adapters"):
+        made = client.generic("POST", place, body, content_type="")
+        assert made.status_code in {201, 400}, made.content
+    assert set(reasons(made)) == {"name"}  # by the first
+    assert client.generic("POST", PATH, body, content_type="text/csv").status_code == 415
 
 
 def test_a_page_is_cut_out_of_all_that_there_are_L2(client: APIClient, register: Register) -> None:

@@ -18,9 +18,11 @@ from django.db import transaction
 from rest_framework.test import APIClient
 
 from config.celery import app
+from config.core.actors import SYSTEM
 from deliveries.models import LoraEntry
 from deliveries.selectors.entries import unsettled_ids
 from deliveries.services import settling
+from deliveries.services.metadata_sync import sync_all
 from tests.deliveries.manager.conftest import (
     ACCOUNT,
     SECRET,
@@ -359,3 +361,21 @@ def test_one_command_mirrors_everything_L53(
         with pytest.raises(CommandError, match="1 of 2"):
             call_command("sync_metadata", *arguments, stdout=told)
         assert "one: FAILED There is no file" in told.getvalue()
+
+
+def test_what_changes_while_everything_is_mirrored_is_not_put_back(
+    client: APIClient, register: Register, mirroring: Store, settings: Any
+) -> None:
+    ids = [register(name)["id"] for name in ("first", "changed", "deleted")]
+    for each in ids:
+        settled(each)
+    syncing = sync_all(is_dry_run=False, actor=SYSTEM)
+    assert next(syncing).entry.name == "first"
+    client.patch(f"{PATH}/{ids[1]}", {"tags": ["new"]})
+    client.delete(f"{PATH}/{ids[2]}")
+    for each in ids:
+        settled(each)
+    assert [synced.error for synced in syncing] == ["", ""]
+    found = {each["name"]: each["tags"] for each in documents(mirroring, settings).values()}
+    assert found == {"first": [], "changed": ["new"]}
+    assert unsettled_ids() == []

@@ -223,11 +223,23 @@ def test_a_source_that_is_not_ours_is_refused(house: House, door: Door) -> None:
         "file:///etc/passwd",
         "nobody@v1",
         "no ref at all",
+        "https://[",
+        "s3://[::1/key",
+        "https://\u2100.example/api/v1/blobs/" + "0" * 64,
     ):
         answer = door.post({"name": "triage", "src": src})
         assert answer.status_code in {400, 404}, src
         assert list(answer.json()) == ["detail"], src
     assert not Deployment.objects.exists()
+
+
+def test_a_key_that_no_row_can_have_names_nothing(door: Door, settings: Any) -> None:
+    blobs = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {"bucket_name": "ours"}}
+    settings.STORAGES = {**settings.STORAGES, "blobs": blobs}
+    for key in ("a%00b", "%ED%A0%80", "sha256/00/" + "0" * 64):
+        answer = door.post({"name": "triage", "src": f"s3://ours/{key}"})
+        assert answer.status_code == 400, key
+        assert "registry" in answer.json()["detail"]
 
 
 def test_faults_of_the_fields_are_told_together_S56(door: Door) -> None:
