@@ -135,6 +135,11 @@ class CheckResult:
         return sha256_hex(canonical_json(self.outcome()))
 
 
+def results_sha256(results: Iterable[tuple[str, str]]) -> str:
+    """The digest of a run's results: (check id, hash of its result) of each, in any order."""
+    return sha256_hex(canonical_json([list(row) for row in sorted(results)]))
+
+
 def worst_state(states: Iterable[State]) -> State:
     """The state that stands for several; ``pass`` when there is none."""
     return max(states, key=_ORDER.index, default=State.PASS)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from compliance.models import Stop
+from compliance.models import AuditEvent, Stop
 from compliance.selectors.refs import parse_uuid
 from config.core.errors import NotFound
 
@@ -26,8 +26,20 @@ def is_stopped(digest: str) -> bool:
 
 
 def was_released_since(digest: str, moment: datetime) -> bool:
-    """Whether two persons have released a stop of this digest at or after ``moment``."""
-    return Stop.objects.filter(digest=digest, released_at__gte=moment).exists()
+    """Whether two persons have released a stop of this digest at or after ``moment``.
+
+    Only a release that the trail has too counts: a row alone may have been edited.
+    """
+    rows = Stop.objects.filter(digest=digest, released_at__gte=moment)
+    return any(
+        AuditEvent.objects.filter(
+            action="stop.released",
+            object_type="digest",
+            object_id=digest,
+            body__contains=str(uuid),
+        ).exists()
+        for uuid in rows.values_list("uuid", flat=True)
+    )
 
 
 def stop_by_uuid(uuid: UUID | str) -> Stop:

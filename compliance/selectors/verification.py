@@ -1,6 +1,6 @@
-"""Verifies the audit trail: chain, tree heads, what is not sealed in time, and signatures."""
+"""Verifies the audit trail: chain, tree heads, what is not sealed in time, and what it is about."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +11,8 @@ from compliance.domain.merkle import Frontier
 from compliance.domain.signed_note import NoteUnreadable, is_signed_by
 from compliance.errors import CheckpointUnreadable
 from compliance.models import AuditEvent, Checkpoint
+from compliance.selectors import verification_acts as acts
+from compliance.selectors import verification_facts as facts
 from compliance.selectors.audit import parse_body
 from compliance.selectors.checkpoints import read_file
 from compliance.selectors.trail import Explanation, explanations, files
@@ -22,6 +24,8 @@ from compliance.selectors.verification_signatures import (
 from config.core import clock, keys
 
 SEAL_WITHIN = timedelta(seconds=10)
+# Lines of one kind in a report; how many more there are is said.
+MOST_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ def verify(*, checkpoint_file: Path | None = None) -> Report:
     report.lines.extend(_head_line(head, roots, report.entries) for head in inside)
     report.lines.append(_unsealed_line())
     report.lines.extend(_signature_lines())
+    report.lines.extend(_thing_lines())
     return report
 
 
@@ -238,18 +243,44 @@ def _head_line(head: _Head, roots: dict[int, str], entries: int) -> Line:
     return Line(True, what, f"{where}, root {head.root[:16]}, signature valid")
 
 
-def _signature_lines() -> list[Line]:
+def _signature_lines() -> Iterator[Line]:
     signatures, records = counts()
-    lines = []
-    for what, count, faults in (
-        ("signatures", signatures, list(signature_faults())),
-        ("records", records, list(record_faults())),
-    ):
-        lines += [Line(False, what, fault.text) for fault in faults]
-        if not faults:
-            said = "verify" if what == "signatures" else "approved, each equals the facts"
-            lines.append(Line(True, what, f"{count} {said}"))
-    return lines
+    yield from _lines_of("signatures", signature_faults, f"{signatures} verify")
+    yield from _lines_of("records", record_faults, f"{records} approved, each equals the facts")
+
+
+def _thing_lines() -> Iterator[Line]:
+    """What is in force or written down, compared with what the trail says of it."""
+    number = {**acts.counts(), **facts.counts()}
+    for what, find, said in _THINGS:
+        yield from _lines_of(what, find, f"{number[what]} {said}")
+
+
+def _lines_of(what: str, find: Callable[[], Iterable[str]], said: str) -> Iterator[Line]:
+    """A line for each fault, or the one that says that there is none."""
+    found = list(find())
+    if found:
+        # People act while this reads rows, then events: a fault is what a second look sees too.
+        again = set(find())
+        found = [text for text in found if text in again]
+    for text in found[:MOST_LINES]:
+        yield Line(False, what, text)
+    if len(found) > MOST_LINES:
+        yield Line(False, what, f"{len(found) - MOST_LINES} more")
+    if not found:
+        yield Line(True, what, said)
+
+
+_THINGS: tuple[tuple[str, Callable[[], Iterable[str]], str], ...] = (
+    ("approvals", acts.approval_faults, "in force, each signed by those who must"),
+    ("permissions", acts.permission_faults, "open, each from an approval in force"),
+    ("stops", acts.stop_faults, "as they were issued and released"),
+    ("restores", acts.restore_faults, "as they were noticed and resumed"),
+    ("versions", facts.version_faults, "have the files that were submitted"),
+    ("aliases", facts.alias_faults, "mean what they were moved to"),
+    ("evaluations", facts.evaluation_faults, "have the rows that were recorded"),
+    ("checks", facts.check_faults, "runs have the results that were found"),
+)
 
 
 def _unsealed_line() -> Line:

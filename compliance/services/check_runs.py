@@ -11,7 +11,7 @@ from compliance.checks import CHECKS, runner
 from compliance.domain.check import EVIDENCE, PACKAGE
 from compliance.domain.policy import CURRENT
 from compliance.domain.results import CheckResult as Result
-from compliance.domain.results import Verdict
+from compliance.domain.results import Verdict, results_sha256
 from compliance.domain.snapshot import Snapshot, snapshot_sha256
 from compliance.events import CheckRunFinished
 from compliance.models import CheckResult, CheckRun, Finding
@@ -164,7 +164,14 @@ def _finish(
             return False
         for result in results:
             _store(run, result)
-        _publish_finished(run, verdict=str(verdict))
+        # In the trail too: a result that somebody edits before it is signed is found as well.
+        found = results_sha256((row.check_id, row.result_sha256) for row in results)
+        _publish_finished(
+            run,
+            verdict=str(verdict),
+            snapshot_sha256=snapshot_sha256(snapshot),
+            results_sha256=found,
+        )
     return True
 
 
@@ -218,7 +225,7 @@ def _finish_failed(run: CheckRun, *, started_at: datetime, message: str) -> bool
     return bool(changed)
 
 
-def _publish_finished(run: CheckRun, *, verdict: str) -> None:
+def _publish_finished(run: CheckRun, *, verdict: str, **digests: str) -> None:
     publish(
         CheckRunFinished(
             actor=SYSTEM,
@@ -228,6 +235,7 @@ def _publish_finished(run: CheckRun, *, verdict: str) -> None:
                 "version": [None, run.version.runtime_name],
                 "kind": [None, run.kind],
                 "verdict": [None, verdict],
+                **{name: [None, digest] for name, digest in digests.items()},
             },
             run_id=run.pk,
         )
