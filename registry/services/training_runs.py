@@ -93,9 +93,11 @@ def start(
 def cancel(*, run: TrainingRun, user: User, actor: Actor, reason: str = "") -> TrainingRun:
     """End a run: at once where nobody works on it, else its worker stops at the next step.
 
+    Cancelling again is the same, whether its worker has stopped meanwhile or not.
+
     Raises:
         Forbidden: the account neither asked for it, owns the adapter, nor runs the machines.
-        Conflict: it is over.
+        Conflict: it was completed or failed.
     """
     if user.pk not in {run.requested_by_id, run.adapter.owner_id} and not can(user, Act.NODES):
         raise Forbidden(
@@ -104,7 +106,7 @@ def cancel(*, run: TrainingRun, user: User, actor: Actor, reason: str = "") -> T
         )
     with transaction.atomic():
         row = TrainingRun.objects.select_for_update().get(pk=run.pk)
-        if row.state == TrainingState.CANCELLING:
+        if row.state in {TrainingState.CANCELLING, TrainingState.CANCELLED}:
             return row
         if row.state == TrainingState.QUEUED:
             move(row, table=TRAINING_MOVES, to=TrainingState.CANCELLED, finished_at=clock.now())

@@ -17,7 +17,7 @@ from . import bodies
 from .base import COMMIT, HubView, refusals
 from .files import entries_named, entries_of
 from .models_list import page_of
-from .revisions import ready_versions, refs_of
+from .revisions import nameless, ready_versions, refs_of
 
 _OBJECT = OpenApiResponse(OpenApiTypes.OBJECT)
 _OBJECTS = OpenApiResponse(
@@ -139,6 +139,30 @@ class RefList(HubView):
     def get(self, request: Request, **names: str) -> Response:
         """``main`` and the aliases as branches, version names as tags: what can be pulled now."""
         return Response(bodies.refs(refs_of(self.adapter())))
+
+
+class AuthCheck(HubView):
+    """Whether this account may pull from a repository."""
+
+    @extend_schema(operation_id="hub_auth_check", responses={200: _OBJECT, **refusals(404)})
+    def get(self, request: Request, **names: str) -> Response:
+        """An empty object where something of it was ever approved."""
+        refs_of(self.adapter())
+        return Response({})
+
+
+class NamelessRepository(HubView):
+    """A repository without a namespace: there is none here."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, **names: str) -> Response:
+        """Refuse it as an unknown repository, saying how repositories are named."""
+        raise nameless(self.kwargs["repo"])
+
+    @extend_schema(exclude=True)
+    def post(self, request: Request, **names: str) -> Response:
+        """As ``get``."""
+        return self.get(request, **names)
 
 
 class CommitList(HubView):

@@ -5,7 +5,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
 from config.accounts.models import ApiToken
@@ -20,6 +20,8 @@ from .streams import Pieces, let_go_of_the_database
 
 CONTENT_TYPE = "application/octet-stream"
 COUNTER = "X-HF-Download-Counter"
+CACHE_CONTROL = "private, no-transform"
+_UNCHANGED = OpenApiResponse(description="If-None-Match names these very bytes")
 
 
 class Resolve(HubView):
@@ -32,12 +34,16 @@ class Resolve(HubView):
         parameters=[
             OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="bytes=first-last"),
             OpenApiParameter(
+                "If-None-Match", str, OpenApiParameter.HEADER, description="ETags of copies"
+            ),
+            OpenApiParameter(
                 COUNTER, str, OpenApiParameter.HEADER, description="1: count this download"
             ),
         ],
         responses={
             (200, CONTENT_TYPE): OpenApiTypes.BINARY,
             (206, CONTENT_TYPE): OpenApiTypes.BINARY,
+            304: _UNCHANGED,
             **refusals(404, 416),
         },
     )
@@ -45,6 +51,8 @@ class Resolve(HubView):
         """The bytes, streamed; whoever is given weights is written into the ledger before."""
         version = self.version(self.adapter())
         file = file_at(version, names["path"])
+        if _is_held_already(request, file):
+            return _not_modified(version, file)
         span = span_of(_range_of(request, file), size_bytes=file.size_bytes)
         pieces = Pieces(file, span)
         if file.is_weights or request.headers.get(COUNTER) == "1":
@@ -68,11 +76,15 @@ class Resolve(HubView):
             response["Content-Range"] = span.content_range
         return _described(response, version, file, span)
 
-    @extend_schema(operation_id="hub_file_head", responses={200: None, **refusals(404)})
+    @extend_schema(
+        operation_id="hub_file_head", responses={200: None, 304: _UNCHANGED, **refusals(404)}
+    )
     def head(self, request: Request, **names: str) -> HttpResponseBase:
         """Commit, digest and size of the file; the store is asked, nothing is read."""
         version = self.version(self.adapter())
         file = file_at(version, names["path"])
+        if _is_held_already(request, file):
+            return _not_modified(version, file)
         blobs.require_stored(file.blob)
         whole = Span(0, file.size_bytes, file.size_bytes, is_partial=False)
         return _described(HttpResponse(content_type=CONTENT_TYPE), version, file, whole)
@@ -86,6 +98,21 @@ def _range_of(request: Request, file: HubFile) -> str:
     return request.headers.get("Range", "")
 
 
+def _is_held_already(request: Request, file: HubFile) -> bool:
+    """Whether the client says that it holds these bytes (RFC 9110, 13.1.2)."""
+    named = [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]
+    return "*" in named or file.sha256 in {tag.removeprefix("W/").strip('"') for tag in named}
+
+
+def _not_modified(version: Version, file: HubFile) -> HttpResponseBase:
+    response = HttpResponse(status=304)
+    del response["Content-Type"]
+    response[COMMIT] = version.commit_id
+    response["ETag"] = f'"{file.sha256}"'
+    response["Cache-Control"] = CACHE_CONTROL
+    return response
+
+
 def _described(
     response: HttpResponseBase, version: Version, file: HubFile, span: Span
 ) -> HttpResponseBase:
@@ -97,6 +124,6 @@ def _described(
     response["Accept-Ranges"] = "bytes"
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     # Nobody on the way may compress the bytes: then neither length nor ranges would hold.
-    response["Cache-Control"] = "private, no-transform"
+    response["Cache-Control"] = CACHE_CONTROL
     response["X-Content-Type-Options"] = "nosniff"
     return response

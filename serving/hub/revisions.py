@@ -23,6 +23,10 @@ from .standing import Judgement, Standing, judge, judge_one
 MAIN = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _REASON_LETTERS = 300
+_HOW_THEY_ARE_NAMED = (
+    "Repositories are namespace/slug, default/slug where an adapter has no namespace; "
+    "GET /api/models lists them."
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,16 @@ def repository(namespace: str, repo: str) -> Adapter:
         found = rows.filter(namespace=namespace, slug=repo).first()
     if found is None:
         raise RepositoryUnknown(
-            f"There is no adapter {namespace[:80]}/{repo[:80]}.",
-            fix="Repositories are namespace/slug, default/slug where an adapter has no namespace; "
-            "GET /api/models lists them.",
+            f"There is no adapter {namespace[:80]}/{repo[:80]}.", fix=_HOW_THEY_ARE_NAMED
         )
     return found
+
+
+def nameless(repo: str) -> RepositoryUnknown:
+    """The refusal of a repository that is asked for without its namespace."""
+    return RepositoryUnknown(
+        f"There is no repository {repo[:80]} without a namespace.", fix=_HOW_THEY_ARE_NAMED
+    )
 
 
 def pullable(adapter: Adapter, revision: str) -> Version:

@@ -177,6 +177,16 @@ def test_a_cancelled_run_whose_worker_is_gone_ends_and_leaves_nothing() -> None:
     assert not work.execute(run_id=run.pk, worker="next")
     assert (_again(run).state, folder.exists()) == (TrainingState.CANCELLED, False)
     assert not Version.objects.exists()
+    told = AuditEvent.objects.filter(action__startswith="training.").count()
+    training_runs.cancel(run=_again(run), user=avatar.owner, actor=actor_of(avatar.owner))
+    assert AuditEvent.objects.filter(action__startswith="training.").count() == told
+
+
+def test_what_ended_by_itself_can_not_be_cancelled() -> None:
+    avatar = make.avatar()
+    run = make.start(avatar)
+    assert attempts.begin(run_id=run.pk, worker="here") == 1
+    attempts.fail(run_id=run.pk, attempt=1, error="no room")
     with pytest.raises(Conflict):
         training_runs.cancel(run=_again(run), user=avatar.owner, actor=actor_of(avatar.owner))
 

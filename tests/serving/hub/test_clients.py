@@ -89,6 +89,8 @@ def test_what_the_official_client_can_ask(server: Server, run: Run) -> None:
         ("list_models", {"search": "triage", "limit": 5}),
         ("list_models", {"search": "no such thing"}),
         ("whoami", {}),
+        ("repo_exists", {"repo_id": "triage"}),
+        ("auth_check", here),
         token=repo.token,
     )
     values = list(_values(answers))
@@ -106,6 +108,7 @@ def test_what_the_official_client_can_ask(server: Server, run: Run) -> None:
     assert [row["id"] for row in values[11]] == [repo.id]
     assert values[12] == []
     assert values[13]["name"] == repo.reader.username
+    assert values[14:] == [False, None]
 
 
 def test_a_download_that_was_cut_goes_on_where_it_ended(server: Server, run: Run) -> None:

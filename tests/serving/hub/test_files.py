@@ -11,13 +11,15 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from config.core import storage
+from compliance.models import Permission
+from config.core import clock, storage
 from config.core.digests import CHUNK_BYTES
 from registry.models import Blob
 from serving.hub.errors import RangeUnsatisfiable
 from serving.hub.files import HubFile, is_handed_out
 from serving.hub.ranges import span_of
 from serving.hub.streams import Pieces
+from serving.models import Download
 from tests.factories import hub
 from tests.factories.gateway import until
 from tests.factories.hub import CONFIG, LARGE, LARGE_BYTES, WEIGHTS, Repository, Server
@@ -87,6 +89,27 @@ def test_a_part_of_another_file_is_not_continued(client: Client, repo: Repositor
     range_ = {"range": "bytes=5-"}
     assert client.get(repo.url(), headers={**range_, "if-range": etag}).status_code == 206
     assert client.get(repo.url(), headers={**range_, "if-range": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("named", ['"{}"', 'W/"{}"', '"other", "{}"', "*"])
+def test_who_holds_the_bytes_is_not_sent_them_again(
+    client: Client, repo: Repository, named: str
+) -> None:
+    sha256 = hub.digests_of(repo.v2)[WEIGHTS]
+    for ask in (client.get, client.head):
+        answer = ask(repo.url(), headers={"if-none-match": named.format(sha256)})
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer["ETag"] == f'"{sha256}"'
+        assert answer["X-Repo-Commit"] == repo.v2.commit_id
+    assert not Download.objects.exists()
+    assert client.get(repo.url(), headers={"if-none-match": '"other"'}).status_code == 200
+
+
+def test_a_copy_of_what_was_withdrawn_is_not_called_good(client: Client, repo: Repository) -> None:
+    etag = client.head(repo.url())["ETag"]
+    Permission.objects.filter(version=repo.v2).update(ended_at=clock.now(), ended_reason="void")
+    answer = client.get(repo.url(), headers={"if-none-match": etag})
+    assert (answer.status_code, answer["X-Error-Code"]) == (404, "RevisionNotFound")
 
 
 @pytest.mark.parametrize("path", ["optimizer.bin", "run.py", "no/such/file.json", "notes"])

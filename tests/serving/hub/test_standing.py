@@ -182,6 +182,21 @@ def test_an_unknown_repository(client: Client, name: str) -> None:
         assert _code(client.get(path)) == (404, "RepoNotFound")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/models/triage",
+        "/api/models/triage/revision/main",
+        "/api/models/triage/tree/main/notes",
+        f"/triage/resolve/main/{CONFIG}",
+    ],
+)
+def test_a_repository_without_its_namespace(client: Client, repo: Repository, path: str) -> None:
+    answer = client.get(path)
+    assert _code(answer) == (404, "RepoNotFound")
+    assert "namespace/slug" in answer.json()["error"]
+
+
 def test_errors_are_problems_that_hub_clients_can_show(client: Client, repo: Repository) -> None:
     answer = client.get(repo.api("/revision/v9"))
     body = answer.json()
