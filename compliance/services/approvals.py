@@ -50,7 +50,7 @@ def request(*, version: Version, user: User, actor: Actor) -> ApprovalRequest:
         _refused("approval.request_refused", actor, version, error)
         raise
     with transaction.atomic():
-        Version.objects.select_for_update().get(pk=version.pk)
+        Version.objects.select_for_update(no_key=True).get(pk=version.pk)
         content = project(facts_to_freeze(version), schema=current_schema())
         sha256 = record_sha256(content)
         formers = ApprovalRequest.objects.filter(
@@ -122,7 +122,7 @@ def reject(
         _refuse_closed(request)
         signing.prove(request, actor, user=user, username=username, password=password, code=code)
         with transaction.atomic():
-            row = ApprovalRequest.objects.select_for_update().get(pk=request.pk)
+            row = ApprovalRequest.objects.select_for_update(no_key=True).get(pk=request.pk)
             _refuse_closed(row)
             voiding.close(row, to=ApprovalState.REJECTED, reason=reason)
             publish(

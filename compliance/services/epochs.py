@@ -29,7 +29,7 @@ def lift_stops(*, above: int) -> bool:
     refuses a set of stops that is older than its own.
     """
     with transaction.atomic():
-        row, _ = Epoch.objects.select_for_update().get_or_create(name=NAME)
+        row, _ = Epoch.objects.select_for_update(no_key=True).get_or_create(name=NAME)
         if not row.stops < above <= row.stops + MOST_AHEAD:
             return False
         Epoch.objects.filter(pk=row.pk).update(

@@ -77,7 +77,7 @@ def request(
         )
         raise refused
     with transaction.atomic():
-        Version.objects.select_for_update().get(pk=version.pk)
+        Version.objects.select_for_update(no_key=True).get(pk=version.pk)
         found = _reusable(version, evaluation_set, engine_build, dtype)
         if found:
             if found.state == RunState.DONE and found.version_id != version.pk:
@@ -144,7 +144,7 @@ def begin(*, run_id: int, node_name: str, engine_build: str, device: str, dtype:
     """
     now = clock.now()
     with transaction.atomic():
-        run = EvaluationRun.objects.select_for_update().get(pk=run_id)
+        run = EvaluationRun.objects.select_for_update(no_key=True).get(pk=run_id)
         is_dead = run.heartbeat_at is None or run.heartbeat_at < silent_since()
         if run.state == RunState.RUNNING and not is_dead:
             return None
@@ -271,7 +271,7 @@ def fail(*, run_id: int, attempt: int, error: str) -> None:
         AttemptOver: another attempt has the run.
     """
     with transaction.atomic():
-        run = EvaluationRun.objects.select_for_update().get(pk=run_id)
+        run = EvaluationRun.objects.select_for_update(no_key=True).get(pk=run_id)
         if run.state == RunState.WAITING and attempt == run.attempt:
             pass  # no node could take it up
         else:
@@ -305,7 +305,7 @@ def touch(*, run_id: int, attempt: int) -> None:
 
 def _mine(run_id: int, attempt: int) -> EvaluationRun:
     run = (
-        EvaluationRun.objects.select_for_update(of=("self",))
+        EvaluationRun.objects.select_for_update(of=("self",), no_key=True)
         .select_related("evaluation_set", "version")
         .get(pk=run_id)
     )

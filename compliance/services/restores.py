@@ -123,7 +123,7 @@ def resume(*, restore: Restore, user: User, actor: Actor) -> Restore:
     try:
         person = _person(user)
         with transaction.atomic():
-            locked = Restore.objects.select_for_update().get(pk=restore.pk)
+            locked = Restore.objects.select_for_update(no_key=True).get(pk=restore.pk)
             _may_resume(locked, person)
             locked.resumed_by, locked.resumed_at = user, clock.now()
             locked.save(update_fields=["resumed_by", "resumed_at"])

@@ -95,8 +95,8 @@ def sign(
     prove(request, actor, user=user, username=username, password=password, code=code)
     with _refusals_recorded(request, actor), transaction.atomic(durable=True):
         # Labels are changed under the version's lock, so the record can't change meanwhile.
-        Version.objects.select_for_update().get(pk=request.version_id)
-        locked = ApprovalRequest.objects.select_for_update().get(pk=request.pk)
+        Version.objects.select_for_update(no_key=True).get(pk=request.version_id)
+        locked = ApprovalRequest.objects.select_for_update(no_key=True).get(pk=request.pk)
         _check(locked, intent, user)
         signature = _write(locked, intent, user, actor)
         if signature.position + 1 == len(required_of(locked.version)):
@@ -237,7 +237,7 @@ def prove(
     failure: DomainError | None = None
     with transaction.atomic(durable=True):
         SigningLock.objects.get_or_create(user=user)
-        lock = SigningLock.objects.select_for_update().get(user=user)
+        lock = SigningLock.objects.select_for_update(no_key=True).get(user=user)
         now = clock.now()
         if lock.locked_until and lock.locked_until > now:
             left = int((lock.locked_until - now).total_seconds()) + 1

@@ -92,7 +92,7 @@ def _create(
 def _repeated(*, digest: str, reason: str, actor: Actor) -> Stop | None:
     """The open stop that was there first, None when it has been released meanwhile."""
     with transaction.atomic():
-        stop = open_stops().select_for_update().filter(digest=digest).first()
+        stop = open_stops().select_for_update(no_key=True).filter(digest=digest).first()
         if stop is not None:
             audit.record(
                 action="stop.repeated",
@@ -157,7 +157,7 @@ def release(*, stop: Stop, user: User, actor: Actor) -> Stop:
     try:
         _may_stop(user)
         with transaction.atomic():
-            locked = Stop.objects.select_for_update().get(pk=stop.pk)
+            locked = Stop.objects.select_for_update(no_key=True).get(pk=stop.pk)
             _may_release(locked, user)
             locked.released_by, locked.released_at = user, clock.now()
             locked.save(update_fields=["released_by", "released_at"])

@@ -23,7 +23,7 @@ def void_changed(*, version: Version, actor: Actor = SYSTEM, reason: str = "") -
     """
     count = 0
     with transaction.atomic():
-        rows = ApprovalRequest.objects.select_for_update().filter(
+        rows = ApprovalRequest.objects.select_for_update(no_key=True).filter(
             version=version, state__in=[ApprovalState.OPEN, ApprovalState.APPROVED]
         )
         for row in rows:

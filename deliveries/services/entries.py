@@ -200,7 +200,11 @@ def _update(
 
 
 def _locked(entry: LoraEntry) -> LoraEntry:
-    row = LoraEntry.objects.select_for_update().filter(pk=entry.pk, deleted_at=None).first()
+    row = (
+        LoraEntry.objects.select_for_update(no_key=True)
+        .filter(pk=entry.pk, deleted_at=None)
+        .first()
+    )
     if row is None:
         raise EntryNotFound(f"There is no adapter {entry.uuid}.", fix="GET /adapters lists them.")
     return row

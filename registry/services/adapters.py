@@ -90,7 +90,7 @@ def change(*, adapter: Adapter, values: Mapping[str, Any], actor: Actor) -> Adap
             fix=f"Only {', '.join(DESCRIPTIVE_FIELDS)} can be; open another adapter for the rest.",
         )
     with transaction.atomic():
-        row = Adapter.objects.select_for_update().get(pk=adapter.pk)
+        row = Adapter.objects.select_for_update(no_key=True).get(pk=adapter.pk)
         diff: dict[str, list[Any]] = {}
         for field, value in values.items():
             new = _clean_tags(value) if field == "tags" else value

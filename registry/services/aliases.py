@@ -37,7 +37,7 @@ def move(
             f"{to} is no version of {adapter.ref}.", fix="Aliases stay inside one adapter."
         )
     with transaction.atomic():
-        Adapter.objects.select_for_update().get(pk=adapter.pk)
+        Adapter.objects.select_for_update(no_key=True).get(pk=adapter.pk)
         alias = Alias.objects.select_related("version").filter(adapter=adapter, name=name).first()
         if alias is not None and alias.is_protected and not by_serving:
             raise _protected(name)

@@ -66,7 +66,7 @@ def _write(
     licence: str,
     actor: Actor,
 ) -> BaseModel:
-    rows = list(BaseModel.objects.select_for_update().order_by("pk"))
+    rows = list(BaseModel.objects.select_for_update(no_key=True).order_by("pk"))
     found = next((row for row in rows if row.slug == slug), None)
     _refuse_conflicts(rows, found, slug, facts.digest, names)
     before: list[Any] | None = None

@@ -39,7 +39,7 @@ def place(
     reason = _clean("reason", reason, MAX_REASON_LETTERS, "Say in a line why the bytes must stay.")
     with transaction.atomic():
         # The rows' locks: a collection that is erasing one of them is waited for.
-        list(Blob.objects.select_for_update().filter(sha256__in=wanted).order_by("pk"))
+        list(Blob.objects.select_for_update(no_key=True).filter(sha256__in=wanted).order_by("pk"))
         return [_place(sha256, matter, reason, actor, placed_on) for sha256 in wanted]
 
 
@@ -65,7 +65,7 @@ def release_all(*, uuids: Iterable[UUID], reason: str, actor: Actor) -> list[Hol
         raise HoldInvalid("No hold is named.", fix="Choose those that may end.")
     reason = _clean("reason", reason, MAX_REASON_LETTERS, "Say in a line why it may end.")
     with transaction.atomic():
-        rows = Hold.objects.select_for_update().filter(uuid__in=wanted, released_at=None)
+        rows = Hold.objects.select_for_update(no_key=True).filter(uuid__in=wanted, released_at=None)
         found = list(rows.order_by("pk"))
         if missing := wanted - {hold.uuid for hold in found}:
             raise HoldNotFound(

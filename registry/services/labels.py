@@ -55,7 +55,7 @@ def change(
         }
     )
     with transaction.atomic():
-        Version.objects.select_for_update().get(pk=version.pk)
+        Version.objects.select_for_update(no_key=True).get(pk=version.pk)
         current = version.labels.first()
         if current is not None and all(getattr(current, key) == values[key] for key in FIELDS):
             return current

@@ -77,7 +77,7 @@ def settle(key: str) -> None:
         _wait_for_store()
         # The lock keeps two from copying and deleting under one key; the store is asked meanwhile.
         alias = (
-            StorageAlias.objects.select_for_update(of=("self",))
+            StorageAlias.objects.select_for_update(of=("self",), no_key=True)
             .select_related("blob")
             .filter(key=key)
             .first()

@@ -33,7 +33,7 @@ def begin(*, run_id: int, worker: str) -> int | None:
     Unscanned data are not trained on: the run waits. Refused or vanished data end it.
     """
     with transaction.atomic():
-        run = TrainingRun.objects.select_for_update().get(pk=run_id)
+        run = TrainingRun.objects.select_for_update(no_key=True).get(pk=run_id)
         is_silent = run.heartbeat_at is None or run.heartbeat_at < silent_since()
         if run.state == TrainingState.CANCELLING and is_silent:
             _end_cancelled(run)
@@ -160,7 +160,7 @@ def fail(*, run_id: int, attempt: int, error: str) -> None:
 def end_cancelled(*, run_id: int, attempt: int) -> bool:
     """End a run that somebody cancels, if this attempt has it; what it wrote goes first."""
     with transaction.atomic():
-        run = TrainingRun.objects.select_for_update().get(pk=run_id)
+        run = TrainingRun.objects.select_for_update(no_key=True).get(pk=run_id)
         if run.state != TrainingState.CANCELLING or run.attempt != attempt:
             return False
         _end_cancelled(run)
@@ -169,7 +169,7 @@ def end_cancelled(*, run_id: int, attempt: int) -> bool:
 
 def _mine(run_id: int, attempt: int) -> TrainingRun:
     run = (
-        TrainingRun.objects.select_for_update(of=("self",))
+        TrainingRun.objects.select_for_update(of=("self",), no_key=True)
         .select_related("adapter", "requested_by")
         .get(pk=run_id)
     )

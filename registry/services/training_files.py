@@ -244,7 +244,9 @@ def _lock(avatar: Avatar) -> None:
     Raises:
         AvatarNotFound: it was deleted at this moment.
     """
-    rows = Avatar.objects.select_for_update().filter(pk=avatar.pk, deleted_at__isnull=True)
+    rows = Avatar.objects.select_for_update(no_key=True).filter(
+        pk=avatar.pk, deleted_at__isnull=True
+    )
     if rows.first() is None:
         raise selectors.no_avatar()
 

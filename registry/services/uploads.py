@@ -47,7 +47,7 @@ def begin(*, owner: User, size_bytes: int, sha256: str = "", path: str = "") -> 
     partial_files.require_room(size_bytes)
     with transaction.atomic():
         # Two at once would both see room for themselves.
-        User.objects.select_for_update().get(pk=owner.pk)
+        User.objects.select_for_update(no_key=True).get(pk=owner.pk)
         _require_quota(owner, size_bytes)
         return Upload.objects.create(
             owner=owner, size_bytes=size_bytes, sha256=sha256, path=path, expires_at=_expiry()

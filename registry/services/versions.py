@@ -188,7 +188,7 @@ def _write(
     actor: Actor,
 ) -> tuple[Version, bool]:
     # The lock makes numbers gapless and lets one of two equal uploads find the other's version.
-    Adapter.objects.select_for_update().get(pk=adapter.pk)
+    Adapter.objects.select_for_update(no_key=True).get(pk=adapter.pk)
     existing = Version.objects.filter(adapter=adapter, digest=manifest.digest).first()
     if existing is not None:
         return existing, False

@@ -50,7 +50,9 @@ class Watch:
 
 
 def _open_rows() -> list[Alert]:
-    return list(Alert.objects.select_for_update().filter(closed_at__isnull=True).order_by("pk"))
+    return list(
+        Alert.objects.select_for_update(no_key=True).filter(closed_at__isnull=True).order_by("pk")
+    )
 
 
 def _open(key: Key, notice: Notice, *, since: datetime) -> None:

@@ -29,7 +29,7 @@ def save(
     rights.require(user=user, act=Act.NODES)
     profile = EngineProfile.checked(**values)
     with transaction.atomic():
-        rows = EngineProfileRow.objects.select_for_update()
+        rows = EngineProfileRow.objects.select_for_update(no_key=True)
         before = rows.filter(name=profile.name).first()
         # The packaged one is used where nothing else is chosen, so its own row has to fit too.
         if is_used_by_door or profile.name == DEFAULT:

@@ -37,7 +37,7 @@ def register(
     _check(name, url, secret)
     values = {"url": url.rstrip("/"), "engine": engine}
     with transaction.atomic():
-        node = Node.objects.select_for_update().filter(name=name).first()
+        node = Node.objects.select_for_update(no_key=True).filter(name=name).first()
         if node is None:
             node = Node.objects.create(
                 name=name, base_model=base_model, secret_encrypted=keys.encrypt(secret), **values
@@ -118,7 +118,7 @@ def observe(*, node: Node) -> bool:
     fault = misfit(status, base_digest=node.base_model.digest, engine=node.engine)
     boot_id = "" if fault else str(status["boot_id"])
     with transaction.atomic():
-        row = Node.objects.select_for_update().get(pk=node.pk)
+        row = Node.objects.select_for_update(no_key=True).get(pk=node.pk)
         before = row.boot_id
         Node.objects.filter(pk=node.pk).update(
             boot_id=boot_id,

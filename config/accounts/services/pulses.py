@@ -61,7 +61,7 @@ def _beat(claims: dict[int, int]) -> None:
     with transaction.atomic():
         # A row that its own act has locked is protected by the lock; waiting would let the others
         # look dead.
-        found = rows.select_for_update(skip_locked=True).values_list("pk", "attempt")
+        found = rows.select_for_update(skip_locked=True, no_key=True).values_list("pk", "attempt")
         alive = [pk for pk, attempt in found if claims[pk] == attempt]
         rows.filter(pk__in=alive).update(alive_at=clock.now())
 
