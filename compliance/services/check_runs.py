@@ -43,7 +43,7 @@ def open(*, version: Version, kind: str) -> CheckRun:
     """
     with transaction.atomic():
         # The lock keeps a worker from reading the facts before the caller's change is committed.
-        waiting = CheckRun.objects.select_for_update().filter(
+        waiting = CheckRun.objects.select_for_update(no_key=True).filter(
             version=version, kind=kind, state=RunState.WAITING
         )
         return waiting.first() or CheckRun.objects.create(version=version, kind=kind)

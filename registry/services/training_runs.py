@@ -105,7 +105,7 @@ def cancel(*, run: TrainingRun, user: User, actor: Actor, reason: str = "") -> T
             fix="Whoever asked for it, the adapter's owner or an operator can cancel it.",
         )
     with transaction.atomic():
-        row = TrainingRun.objects.select_for_update().get(pk=run.pk)
+        row = TrainingRun.objects.select_for_update(no_key=True).get(pk=run.pk)
         if row.state in {TrainingState.CANCELLING, TrainingState.CANCELLED}:
             return row
         if row.state == TrainingState.QUEUED:

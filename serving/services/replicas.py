@@ -218,7 +218,7 @@ def reclaim(*, replica: Replica) -> None:
 def expect_new_proof(*, node: Node) -> int:
     """The node has a new boot id: everything on it must be proven again; how many."""
     count = 0
-    rows = Replica.objects.select_for_update().filter(node=node, state__in=_NEEDS_PROOF)
+    rows = Replica.objects.select_for_update(no_key=True).filter(node=node, state__in=_NEEDS_PROOF)
     for row in rows:
         if row.proven_boot_id != node.boot_id or not node.boot_id:
             if row.state == ReplicaState.LOADING:
@@ -249,7 +249,7 @@ def expect_listed(*, node: Node, asked_at: datetime) -> int:
 
 def _locked(replica: Replica) -> Replica:
     return (
-        Replica.objects.select_for_update(of=("self",))
+        Replica.objects.select_for_update(of=("self",), no_key=True)
         .select_related("node", "version__adapter__base_model")
         .get(pk=replica.pk)
     )

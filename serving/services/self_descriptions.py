@@ -74,7 +74,7 @@ def state(
     """
     rights.require(user=user, act=Act.SUBMIT)
     with transaction.atomic():
-        Adapter.objects.select_for_update().get(pk=adapter.pk)
+        Adapter.objects.select_for_update(no_key=True).get(pk=adapter.pk)
         row, _ = SelfDescription.objects.get_or_create(
             adapter=adapter, version=version, defaults={"stated_by": user}
         )
