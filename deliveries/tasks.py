@@ -7,8 +7,9 @@ from django.core.cache import cache
 from django.db import OperationalError
 
 from deliveries import entry_tasks
-from deliveries.selectors.deliveries import overdue_ids
+from deliveries.selectors.deliveries import oldest_due_at, overdue_ids
 from deliveries.services import delivery_jobs, delivery_nudges
+from serving.services import heartbeats
 
 __all__ = ["entry_tasks", "forget_delivery_texts", "run_delivery", "sweep_deliveries"]
 log = structlog.get_logger(__name__)
@@ -22,9 +23,15 @@ def run_delivery(job_id: int) -> None:
 
 @shared_task(name="deliveries.tasks.sweep_deliveries", expires=5)
 def sweep_deliveries() -> None:
-    """Take over what a dead worker left behind, and nudge again what is overdue."""
+    """Take over what a dead worker left behind, and nudge again what is overdue.
+
+    Health lies in the room below and can't ask; so it is told what waits longest.
+    """
     if count := delivery_jobs.requeue_silent():
         log.warning("deliveries.taken_over", count=count)
+    due_at = oldest_due_at()
+    duties = {heartbeats.OLDEST_DUE: due_at} if due_at else {}
+    heartbeats.beat(name=delivery_nudges.QUEUE, duties=duties)
     for job_id in overdue_ids():
         # A waiting job is nudged once in a while only: its message may still be in the queue.
         if cache.add(f"delivery-nudged:{job_id}", 1, timeout=settings.WORK_TAKE_OVER_SECONDS):

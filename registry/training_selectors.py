@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 
 from config.accounts.models import User
 from config.accounts.roles import Act
@@ -14,7 +14,7 @@ from config.accounts.selectors import can
 from config.core import clock
 from registry.domain.training_parameters import TrainingParameters
 from registry.errors import TrainingRunNotFound
-from registry.models import Adapter, TrainingFile, TrainingRun
+from registry.models import Adapter, ScanState, TrainingFile, TrainingRun
 from registry.states import OPEN_TRAINING_STATES, TrainingState
 
 # Operators see what their machines do, auditors what was done.
@@ -37,6 +37,19 @@ class Progress:
     def as_json(self) -> dict[str, Any]:
         """For answers and events."""
         return dict(self.__dict__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """Open runs; ``due_since``: since when one could be trained and none is at work.
+
+    ``silent_since``: when the worker that is silent longest was heard, of those at work.
+    """
+
+    waiting_count: int
+    running_count: int
+    due_since: datetime | None
+    silent_since: datetime | None
 
 
 def runs() -> QuerySet[TrainingRun]:
@@ -139,6 +152,43 @@ def counts() -> dict[str, int]:
     rows = TrainingRun.objects.order_by().values("state").annotate(count=Count("pk"))
     found = Counter({row["state"]: row["count"] for row in rows})
     return {str(state): found[str(state)] for state in TrainingState}
+
+
+def workload() -> Workload:
+    """What waits for a trainer, and what one works on."""
+    rows = list(
+        TrainingRun.objects.filter(state__in=OPEN_TRAINING_STATES).values_list(
+            "state", "requested_at", "heartbeat_at", "data"
+        )
+    )
+    queued = [row for row in rows if row[0] == TrainingState.QUEUED]
+    heard = [row[2] for row in rows if row[0] != TrainingState.QUEUED and row[2] is not None]
+    due_since = None
+    if len(queued) == len(rows) and (ready := _ready_at(queued)):
+        # Behind another training one waits as long as that takes.
+        ended = TrainingRun.objects.aggregate(at=Max("finished_at"))["at"]
+        due_since = max(at for at in (min(ready), ended) if at is not None)
+    return Workload(
+        waiting_count=len(queued),
+        running_count=len(rows) - len(queued),
+        due_since=due_since,
+        silent_since=min(heard, default=None),
+    )
+
+
+def _ready_at(queued: list[tuple[Any, ...]]) -> list[datetime]:
+    """When each run was asked for, of those that wait for no scan of their data."""
+    files = {row["file"] for _, _, _, data in queued for row in data}
+    unscanned = set(
+        TrainingFile.objects.filter(uuid__in=files, scan_state=ScanState.UNSCANNED).values_list(
+            "uuid", flat=True
+        )
+    )
+    return [
+        requested_at
+        for _, requested_at, _, data in queued
+        if not any(UUID(row["file"]) in unscanned for row in data)
+    ]
 
 
 def oldest_silence(now: datetime) -> float:

@@ -136,7 +136,7 @@ class Stack:
 
     @property
     def _running_file(self) -> Path:
-        """Where manage.py in another shell finds the servers that run now (config/settings/house.py)."""
+        """Where manage.py in another shell finds the servers run (config/settings/house.py)."""
         return self.home / "running.env"
 
     def manage(self, *arguments: str, **env: str) -> str:

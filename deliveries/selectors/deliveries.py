@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 
 from config.accounts.models import User
 from config.core import clock, keys
@@ -69,6 +69,12 @@ def overdue_ids() -> Sequence[int]:
         state__in=WAITING_STATES, next_try_at__lt=clock.now() - OVERDUE
     )
     return list(rows.order_by("next_try_at").values_list("pk", flat=True)[:MOST_A_SWEEP])
+
+
+def oldest_due_at() -> datetime | None:
+    """When the job that waits longest should have been tried; None where none is due."""
+    rows = DeliveryJob.objects.filter(state__in=WAITING_STATES, next_try_at__lt=clock.now())
+    return rows.aggregate(at=Min("next_try_at"))["at"]
 
 
 def endpoints() -> QuerySet[WebhookEndpoint]:

@@ -4,13 +4,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from serving.domain.errands import (
+    TRAINING,
+    WORKER_SILENT_SECONDS,
+    late,
+    needs_trainer,
+    served_queues,
+)
 from serving.domain.facts import AlertSeverity, Facts, LeaseFact
 
 SEAL_WITHIN = timedelta(seconds=10)
 DRIFT_WITHIN = timedelta(minutes=2)
 ZOMBIE_WITHIN = timedelta(minutes=10)
 LOADS_TRIED = 3
-WORKER_SILENT_SECONDS = 30.0
 BACKLOG_MESSAGES = 200
 LEASE_SHARE_LEFT = 1 / 3
 BEAT = "beat"
@@ -155,18 +161,25 @@ def _workers_away(facts: Facts) -> Iterator[Notice]:
     broker = facts.broker
     if broker is None or broker.fault:
         return
-    served = {
-        queue
-        for name, queues in broker.workers.items()
-        if broker.ages_seconds.get(name, 0.0) <= WORKER_SILENT_SECONDS
-        for queue in queues
-    }
-    for queue in sorted(broker.queues.keys() - served):
+    needed = set(broker.queues)
+    if not needs_trainer(broker, facts.work):
+        needed.discard(TRAINING)
+    for queue in sorted(needed - served_queues(broker)):
         yield Notice(queue, f"No worker takes tasks of the queue {queue}.", None)
     age = broker.ages_seconds.get(BEAT)
     if age is None or age > WORKER_SILENT_SECONDS:
         since = None if age is None else facts.at - timedelta(seconds=age)
         yield Notice(BEAT, "Beat does not run: nothing is looked at again by itself.", since)
+
+
+def _late(facts: Facts) -> Iterator[Notice]:
+    broker = facts.broker
+    if broker is None or broker.fault:
+        return
+    served = served_queues(broker)
+    for found in late(facts.work, facts.at):
+        if found.queue in served:  # else the worker's own alert says why
+            yield Notice(found.queue, found.message, found.since)
 
 
 def _stop_list(facts: Facts) -> Iterator[Notice]:
@@ -285,7 +298,16 @@ RULES: tuple[Rule, ...] = (
         title="A queue has no worker",
         severity=_CRITICAL,
         judge=_workers_away,
-        fix="Start the worker, the node's agent or beat again; nothing is lost.",
+        fix="Start the worker, trainer, courier, node's agent or beat again; nothing is lost.",
+        who=_OPERATOR,
+        runbook="queue-backlog",
+    ),
+    Rule(
+        name="work_late",
+        title="A trainer or a courier is late",
+        severity=_WARNING,
+        judge=_late,
+        fix="Read the process's log and start it again: it takes up what is due.",
         who=_OPERATOR,
         runbook="queue-backlog",
     ),

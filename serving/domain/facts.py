@@ -88,6 +88,22 @@ class BrokerFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkFact:
+    """Trainings and deliveries under way.
+
+    ``training_due_since``: since when one could be trained and none is; ``training_silent_since``:
+    when the most silent worker of one was heard; ``delivery_due_since``: when the delivery that
+    waits longest should have been tried.
+    """
+
+    trainings_waiting: int = 0
+    trainings_running: int = 0
+    training_due_since: datetime | None = None
+    training_silent_since: datetime | None = None
+    delivery_due_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything that the rules look at; ``broker`` is None where none is configured."""
 
@@ -102,6 +118,7 @@ class Facts:
     stops_epoch: int = 0
     stops_changed_at: datetime | None = None
     broker: BrokerFacts | None = None
+    work: WorkFact = field(default_factory=WorkFact)
     stop_list_fault: str = ""
     trail_fault: str = ""
     held_since: datetime | None = None

@@ -5,14 +5,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from config.core import clock
-from serving.domain.alert_rules import (
-    BACKLOG_MESSAGES,
-    BEAT,
-    CONTROL_SILENT,
-    SEAL_WITHIN,
+from serving.domain.alert_rules import BACKLOG_MESSAGES, BEAT, CONTROL_SILENT, SEAL_WITHIN
+from serving.domain.errands import (
+    DELIVERIES,
+    TRAINING,
     WORKER_SILENT_SECONDS,
+    late,
+    needs_trainer,
+    served_queues,
 )
-from serving.domain.facts import BrokerFacts, Facts, NodeFact
+from serving.domain.facts import BrokerFacts, Facts, NodeFact, WorkFact
 from serving.domain.health import Component, Status
 from serving.models import Heartbeat
 
@@ -44,9 +46,10 @@ def broker_parts(
     latency_ms: float | None,
     facts: BrokerFacts | None,
     nodes: Sequence[NodeFact],
+    work: WorkFact,
 ) -> Iterator[Component]:
-    """Redis, its queues, the workers and beat."""
-    names = ("redis", "queues", "workers", "beat")
+    """Redis, its queues, the workers, the trainer, the courier and beat."""
+    names = ("redis", "queues", "workers", "trainer", "courier", "beat")
     if not is_configured:
         for name in names:
             yield Component(name=name, status=Status.OFF, detail="no broker is configured")
@@ -59,6 +62,8 @@ def broker_parts(
     yield Component(name="redis", status=Status.HEALTHY, detail="answers", latency_ms=latency_ms)
     yield _queues(facts)
     yield _workers(facts, nodes)
+    yield _trainer(facts, work)
+    yield _courier(facts, work)
     yield _beat(facts)
 
 
@@ -72,18 +77,8 @@ def _queues(facts: BrokerFacts) -> Component:
     )
 
 
-def served_queues(facts: BrokerFacts) -> set[str]:
-    """Queues that a living worker takes tasks from."""
-    return {
-        queue
-        for name, queues in facts.workers.items()
-        if facts.ages_seconds.get(name, 0.0) <= WORKER_SILENT_SECONDS
-        for queue in queues
-    }
-
-
 def _workers(facts: BrokerFacts, nodes: Sequence[NodeFact]) -> Component:
-    needed = {*facts.queues, *(f"node.{node.name}" for node in nodes)}
+    needed = {*facts.queues, *(f"node.{node.name}" for node in nodes)} - {TRAINING, DELIVERIES}
     missing = sorted(needed - served_queues(facts))
     alive = sum(
         facts.ages_seconds.get(name, 0.0) <= WORKER_SILENT_SECONDS for name in facts.workers
@@ -95,6 +90,33 @@ def _workers(facts: BrokerFacts, nodes: Sequence[NodeFact]) -> Component:
     return Component(
         name="workers", status=Status.DEGRADED if missing else Status.HEALTHY, detail=detail
     )
+
+
+def _trainer(facts: BrokerFacts, work: WorkFact) -> Component:
+    said = f"{work.trainings_running} under way, {work.trainings_waiting} waiting"
+    if TRAINING in served_queues(facts):
+        return _errand("trainer", facts, work, f"it lives; {said}")
+    if not needs_trainer(facts, work):
+        said = "none runs, and no training is asked for"
+        return Component(name="trainer", status=Status.OFF, detail=said)
+    said = f"none runs; {said}. Start the trainer: it goes on from the last checkpoint"
+    return Component(name="trainer", status=Status.DEGRADED, detail=said)
+
+
+def _courier(facts: BrokerFacts, work: WorkFact) -> Component:
+    if DELIVERIES in served_queues(facts):
+        return _errand("courier", facts, work, "it lives")
+    said = "none runs. Start the courier: what is due stands in the database"
+    return Component(name="courier", status=Status.DEGRADED, detail=said)
+
+
+def _errand(name: str, facts: BrokerFacts, work: WorkFact, said: str) -> Component:
+    queue = TRAINING if name == "trainer" else DELIVERIES
+    for found in late(work, clock.now()):
+        if found.queue == queue:
+            detail = f"{found.message} Read its log and start the {name} again"
+            return Component(name=name, status=Status.DEGRADED, detail=detail)
+    return Component(name=name, status=Status.HEALTHY, detail=said)
 
 
 def _beat(facts: BrokerFacts) -> Component:

@@ -19,7 +19,7 @@ from compliance.states import ApprovalState
 from config.core import broker, clock
 from config.core.storage import blob_storage
 from registry import training_selectors
-from serving.domain.facts import BrokerFacts, Facts
+from serving.domain.facts import BrokerFacts, Facts, WorkFact
 from serving.domain.health import Component, Status
 from serving.gateway.gateway import SCOPE_KEY, Gateway
 from serving.health import judging
@@ -136,6 +136,7 @@ def measure(*, is_control_away: bool = False) -> Measured:
             latency_ms=asked[0] if asked else None,
             facts=asked[1] if asked else None,
             nodes=told.facts.nodes if told else (),
+            work=told.facts.work if told else WorkFact(),
         ),
         *judging.database_parts(told.facts if told else None, told.heartbeat if told else None),
     ]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Count, Max, Min, OuterRef, Prefetch, Q, Subquery
 
@@ -15,6 +15,8 @@ from compliance.selectors.stops import stopped_digests
 from compliance.selectors.trail import find_rewrite
 from compliance.states import Purpose, RunState
 from config.core import broker, clock
+from registry.training_selectors import workload
+from serving.domain.errands import DELIVERIES, TRAINING
 from serving.domain.facts import (
     BrokerFacts,
     DriftFact,
@@ -23,13 +25,15 @@ from serving.domain.facts import (
     NodeFact,
     RecheckFact,
     RolloutFact,
+    WorkFact,
 )
-from serving.models import Node, Replica, Rollout, RolloutStep
+from serving.models import Heartbeat, Node, Replica, Rollout, RolloutStep
 from serving.selectors.nodes import is_seen, listed_on, slots_of
 from serving.selectors.rollouts import current_step
+from serving.services.heartbeats import OLDEST_DUE
 from serving.states import OPEN_ROLLOUT_STATES, ReplicaState, RolloutState
 
-QUEUES = ("control", "checks", "evaluations", "deliveries")
+QUEUES = ("control", "checks", "evaluations", TRAINING, DELIVERIES)
 _GOING = frozenset({ReplicaState.UNLOADING, ReplicaState.UNLOADED})
 
 
@@ -63,6 +67,7 @@ def database_facts() -> Facts:
         oldest_unsealed_at=unsealed["oldest"],
         held_since=held().aggregate(at=Min("noticed_at"))["at"],
         stops_epoch=epoch()[1],
+        work=_work(),
         stops_changed_at=max((at for at in stops.values() if at is not None), default=None),
     )
 
@@ -163,6 +168,26 @@ def _drift(node: Node, row: Replica | None, name: str, *, is_wanted: bool) -> Dr
         error=row.error if row else "",
         changed_at=at,
     )
+
+
+def _work() -> WorkFact:
+    trainings = workload()
+    return WorkFact(
+        trainings_waiting=trainings.waiting_count,
+        trainings_running=trainings.running_count,
+        training_due_since=trainings.due_since,
+        training_silent_since=trainings.silent_since,
+        delivery_due_since=_delivery_due_since(),
+    )
+
+
+def _delivery_due_since() -> datetime | None:
+    """As the room above said within the last minute; later its word is worth nothing."""
+    told = Heartbeat.objects.filter(
+        name=DELIVERIES, at__gt=clock.now() - timedelta(minutes=1)
+    ).first()
+    due_at = told.duties.get(OLDEST_DUE) if told else None
+    return datetime.fromisoformat(due_at) if due_at else None
 
 
 def _leases() -> Iterator[LeaseFact]:

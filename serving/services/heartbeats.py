@@ -7,6 +7,8 @@ from config.core import clock
 from serving.models import Heartbeat
 
 CONTROL = "control"
+# A duty of the deliveries' sweep: when the delivery that waits longest should have been tried.
+OLDEST_DUE = "oldest_due"
 
 
 def beat(*, name: str, duties: Mapping[str, datetime]) -> None:

@@ -41,7 +41,7 @@ def test_a_healthy_house_is_said_to_be_healthy(world, as_user, settings):
     heartbeats.beat(name=heartbeats.CONTROL, duties={"seal": clock.now()})
     for name, queues in (
         ("rollouts@h", ["control"]), ("worker@h", ["checks", "evaluations"]),
-        ("courier@h", ["deliveries"]),
+        ("courier@h", ["deliveries"]), ("trainer@h", ["training"]),
         ("agent@h", ["node.node-1"]), ("beat", []),
     ):  # fmt: skip
         broker.sign(name, queues=queues)
@@ -63,11 +63,11 @@ def test_what_is_wrong_comes_with_what_to_do(world, as_user):
         *(f"{broker.ALIVE}{name}" for name in (*broker.signs(), "nobody"))
     )
     text = _text(as_user(world.operator).get("/console/system/"))
-    assert "Workers, Beat and Nodes are not in order, and 1 alert is open." in text
+    assert "Workers, Courier, Beat and Nodes are not in order, and 1 alert is open." in text
     assert "The node node-1 does not answer." in text
     assert "/docs/runbooks/node-down" in text
     assert "0 of 1 answer" in text
-    assert "nobody takes checks, control, deliveries, evaluations, node.node-1" in text
+    assert "nobody takes checks, control, evaluations, node.node-1" in text
 
 
 def test_alerts_that_are_over_stay_in_sight_for_a_day(world, as_user):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from serving.domain.facts import (
     NodeFact,
     RecheckFact,
     RolloutFact,
+    WorkFact,
 )
 from tests.architecture.environment import ROOT
 
@@ -88,6 +90,15 @@ LOUD = {
     "rollout_stuck": {"rollouts": (replace(ROLLOUT, moved_at=_ago(minutes=16)),)},
     "broker_away": {"broker": BrokerFacts(fault="TimeoutError")},
     "worker_away": {"broker": replace(BROKER, workers={"rollouts@h": ("control",)})},
+    "work_late": {
+        "broker": replace(
+            BROKER,
+            queues={"deliveries": 0},
+            ages_seconds={**BROKER.ages_seconds, "courier@h": 1.0},
+            workers={"courier@h": ("deliveries",)},
+        ),
+        "work": WorkFact(delivery_due_since=_ago(minutes=3)),
+    },
     "drift": {"drifts": (replace(DRIFT, changed_at=_ago(minutes=3)),)},
     "queue_backlog": {"broker": replace(BROKER, queues={"control": 200})},
     "rollout_paused": {"rollouts": (replace(ROLLOUT, state="paused"),)},
@@ -144,6 +155,38 @@ def test_a_silent_worker_and_a_silent_beat_are_missed() -> None:
     silent = replace(BROKER, ages_seconds={"rollouts@h": 31.0, "agent@h": 1.0})
     found = judged(replace(CALM, broker=silent))
     assert set(found) == {("worker_away", "control"), ("worker_away", BEAT)}
+
+
+def _training(*, is_served: bool, **work: Any) -> Facts:
+    """A house that trains: with its trainer, or with one that was heard an hour ago."""
+    broker = replace(
+        BROKER,
+        queues={**BROKER.queues, "training": 0},
+        ages_seconds={**BROKER.ages_seconds, "trainer@h": 1.0 if is_served else 3600.0},
+        workers={**BROKER.workers, "trainer@h": ("training",)},
+    )
+    return replace(CALM, broker=broker, work=WorkFact(**work))
+
+
+def test_a_missing_trainer_is_missed_where_somebody_counts_on_it() -> None:
+    nobody = replace(BROKER, queues={**BROKER.queues, "training": 0})
+    assert judged(replace(CALM, broker=nobody)) == {}, "this house trains nothing"
+    waiting = replace(CALM, broker=nobody, work=WorkFact(trainings_waiting=1))
+    assert set(judged(waiting)) == {("worker_away", "training")}
+    assert set(judged(_training(is_served=False))) == {("worker_away", "training")}
+    assert judged(_training(is_served=True, trainings_waiting=1)) == {}
+
+
+def test_a_trainer_that_begins_nothing_or_falls_silent_is_late() -> None:
+    due = {"trainings_waiting": 2, "training_due_since": _ago(seconds=119)}
+    assert judged(_training(is_served=True, **due)) == {}
+    due["training_due_since"] = _ago(seconds=121)
+    (notice,) = judged(_training(is_served=True, **due)).values()
+    assert notice.message == "2 trainings wait, and the trainer has begun none."
+    assert notice.since == _ago(seconds=121)
+    left = _training(is_served=True, trainings_running=1, training_silent_since=_ago(minutes=3))
+    (notice,) = judged(left).values()
+    assert "nobody goes on with it" in notice.message
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

@@ -31,8 +31,8 @@ pytestmark = [
     pytest.mark.usefixtures("empty_broker"),
 ]
 PARTS = {
-    "database", "manager", "storage", "redis", "queues", "workers", "beat", "control", "sealer",
-    "nodes",
+    "database", "manager", "storage", "redis", "queues", "workers", "trainer", "courier", "beat",
+    "control", "sealer", "nodes",
 }  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def _living(world: console.World) -> None:
     heartbeats.beat(name=heartbeats.CONTROL, duties={"seal": clock.now()})
     for name, queues in (
         ("rollouts@h", ["control"]), ("worker@h", ["checks", "evaluations"]),
-        ("courier@h", ["deliveries"]),
+        ("courier@h", ["deliveries"]), ("trainer@h", ["training"]),
         ("agent@h", ["node.node-1"]), ("beat", []),
     ):  # fmt: skip
         broker.sign(name, queues=queues)

@@ -23,6 +23,7 @@ ICONS = {
     "trail_rewritten": "link_off",
     "queue_backlog": "inbox",
     "worker_away": "engineering",
+    "work_late": "hourglass_bottom",
     "broker_away": "cloud_off",
     "control_away": "heart_broken",
     "serving_held": "front_hand",

@@ -15,10 +15,10 @@ from django.utils.translation import gettext_noop
 from config.console import words
 from config.console.selectors.alerts import ShownAlert, shown
 from config.core import clock
-from serving.domain.alert_rules import BACKLOG_MESSAGES, BEAT, WORKER_SILENT_SECONDS
-from serving.domain.facts import BrokerFacts, NodeFact
+from serving.domain.alert_rules import BACKLOG_MESSAGES, BEAT
+from serving.domain.errands import DELIVERIES, TRAINING, WORKER_SILENT_SECONDS, served_queues
+from serving.domain.facts import NodeFact
 from serving.domain.health import Component, Status
-from serving.health.judging import served_queues
 from serving.health.measuring import Measured
 from serving.models import Alert
 
@@ -30,13 +30,21 @@ NAMES = words.Texts(
         "redis": gettext_noop("Redis"),
         "queues": gettext_noop("Queues"),
         "workers": gettext_noop("Workers"),
+        "trainer": gettext_noop("Trainer"),
+        "courier": gettext_noop("Courier"),
         "beat": gettext_noop("Beat"),
         "control": gettext_noop("Control loop"),
         "sealer": gettext_noop("Sealer of the audit trail"),
         "nodes": gettext_noop("Nodes"),
     }
 )
-TAKEN_BY = {"control": "rollouts", "checks": "worker", "evaluations": "worker"}
+TAKEN_BY = {
+    "control": "rollouts",
+    "checks": "worker",
+    "evaluations": "worker",
+    TRAINING: "trainer",
+    DELIVERIES: "courier",
+}
 LIBRARIES = ("django", "celery", "torch", "transformers", "peft")
 
 
@@ -50,12 +58,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue, how much waits in it, and who takes it."""
+    """A queue, how much waits in it, and who takes it; ``is_missed``: nobody does who should."""
 
     name: str
     length: int
     taken_by: str
     is_taken: bool
+    is_missed: bool
     is_long: bool
 
 
@@ -94,7 +103,7 @@ def system_page(measured: Measured) -> SystemPage:
         parts=[Part(NAMES[name], part) for name, part in measured.components.items()],
         alerts=shown(measured.alerts),
         closed=_closed(),
-        queues=_queues(measured.broker, told.facts.nodes if told else ()),
+        queues=_queues(measured),
         beats=_beats(measured),
         nodes=told.facts.nodes if told else (),
         stops_epoch=told.facts.stops_epoch if told else 0,
@@ -127,9 +136,12 @@ def _sentence(measured: Measured) -> str:
     return f"{said}, {joint} {words.counted(count, 'alert is', 'alerts are')} open."
 
 
-def _queues(facts: BrokerFacts | None, nodes: tuple[NodeFact, ...]) -> list[Queue]:
+def _queues(measured: Measured) -> list[Queue]:
+    facts, told = measured.broker, measured.database
     if facts is None:
         return []
+    nodes = told.facts.nodes if told else ()
+    has_need = measured.components["trainer"].status is not Status.OFF
     taken = served_queues(facts)
     names = dict.fromkeys([*facts.queues, *(f"node.{node.name}" for node in nodes)])
     return [
@@ -138,6 +150,7 @@ def _queues(facts: BrokerFacts | None, nodes: tuple[NodeFact, ...]) -> list[Queu
             length=facts.queues.get(name, 0),
             taken_by=TAKEN_BY.get(name, _("the node's agent")),
             is_taken=name in taken,
+            is_missed=name not in taken and (has_need or name != TRAINING),
             is_long=facts.queues.get(name, 0) >= BACKLOG_MESSAGES,
         )
         for name in names
