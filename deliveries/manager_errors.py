@@ -1,6 +1,7 @@
 """What can go wrong with entries and compositions of the LoRA manager."""
 
 from config.core.errors import DomainError, ErrorKind
+from config.core.errors import StoreAway as StoreAway
 
 
 class EntryNotFound(DomainError):
@@ -41,14 +42,6 @@ class MetadataRefused(DomainError):
     code = "metadata-refused"
     title = "The metadata can't be used"
     kind = ErrorKind.INVALID
-
-
-class StoreAway(DomainError):
-    """The S3 store did not answer."""
-
-    code = "store-away"
-    title = "The object store does not answer"
-    kind = ErrorKind.UNAVAILABLE
 
 
 class CompositionNotFound(DomainError):

@@ -7,8 +7,9 @@ our server; Django and the AWS clients are set up by the first event.
 import io
 import json
 import os
+import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -18,6 +19,7 @@ ANSWER_BYTES = 6 * 1024**2
 PREFIXES = ("/artifact/", "/artifacts/")
 CREDENTIALS = frozenset({"authorization", "x-authorization", "x-api-key"})
 TEXT = ("application/json", "text/")
+_PARAMETER = re.compile(r"\{([^{}+]+)\+?\}")
 NOT_FOUND = (404, {"error": "Not found", "error_code": "NOT_FOUND"})
 Answer = dict[str, Any]
 
@@ -34,7 +36,10 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> Answer:
     try:
         body = _body(event)
     except ValueError:
-        wrong = {"error": "The body is not valid base64.", "error_code": "INVALID_BODY"}
+        wrong = {
+            "error": "The body is no text, or not the base64 that it is said to be.",
+            "error_code": "INVALID_BODY",
+        }
         return _refusal(400, wrong)
     handler = _handler()
     started: list[Any] = []
@@ -50,17 +55,15 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> Answer:
 def path_of(event: Mapping[str, Any]) -> str:
     """The contract's path of an event: its resource filled in, or its path without the stage.
 
-    A base path that API Gateway maps does not stand in ``resource``, so that one comes first.
+    A base path that API Gateway maps does not stand in ``resource``, so that one comes first. REST
+    APIs hand addresses on percent-encoded; HTTP APIs decode theirs, and alone have a ``version``.
     """
     resource, given = str(event.get("resource") or ""), event.get("pathParameters") or {}
-    if "{" in resource and all(value is not None for value in given.values()):
-        for name, value in given.items():
-            resource = resource.replace(f"{{{name}}}", str(value)).replace(
-                f"{{{name}+}}", str(value)
-            )
-        if "{" not in resource:
-            return resource
-    path = unquote(str(event.get("path") or ""))
+    plain: Callable[[str], str] = str if event.get("version") else unquote
+    names = _PARAMETER.findall(resource)
+    if names and all(given.get(name) is not None for name in names):
+        return _PARAMETER.sub(lambda found: plain(str(given[found[1]])), resource)
+    path = plain(str(event.get("path") or ""))
     stage = (event.get("requestContext") or {}).get("stage")
     return path.removeprefix(f"/{stage}") if stage and path.startswith(f"/{stage}/") else path
 
@@ -69,6 +72,7 @@ def path_of(event: Mapping[str, Any]) -> str:
 def _handler() -> Any:
     """Django's own WSGI handler, bound to this contract's paths."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.environ["FORMULARY_PROCESS"] = "web"
     import django
 
     django.setup()
@@ -139,12 +143,19 @@ def _query(event: Mapping[str, Any]) -> str:
 
 
 def _body(event: Mapping[str, Any]) -> bytes:
+    """The body's bytes.
+
+    Raises:
+        ValueError: it is no text, as an event's is, or not valid base64 where it is said to be.
+    """
     body = event.get("body")
     if body is None:
         return b""
+    if not isinstance(body, str | bytes | bytearray):
+        raise ValueError(type(body).__name__)
     if event.get("isBase64Encoded"):
         return b64decode(body, validate=True)
-    return bytes(body) if isinstance(body, bytes | bytearray) else str(body).encode()
+    return body.encode() if isinstance(body, str) else bytes(body)
 
 
 def _answer(status: str, headers: list[tuple[str, str]], pieces: Iterable[bytes]) -> Answer:

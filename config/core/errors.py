@@ -109,6 +109,13 @@ class Unavailable(DomainError):
     kind = ErrorKind.UNAVAILABLE
 
 
+class StoreAway(Unavailable):
+    """The object store does not answer, or refuses."""
+
+    code = "store-away"
+    title = "The object store does not answer"
+
+
 class NoRoom(DomainError):
     """The disk or the store is full; nothing of what was to be written is kept."""
 

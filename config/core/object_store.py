@@ -12,8 +12,10 @@ from config.core import clock
 from config.core.errors import Conflict
 from config.core.storage import INCOMING, blob_storage
 
+# What an S3 store's refusal or silence is raised as.
+REFUSALS = (Boto3Error, BotoCoreError, ClientError)
 # What reading and writing may raise where a disk or a store fails.
-STORE_FAILURES = (OSError, Boto3Error, BotoCoreError, ClientError)
+STORE_FAILURES = (OSError, *REFUSALS)
 
 
 class NotSignable(Conflict):
@@ -29,8 +31,8 @@ def is_s3() -> bool:
 
 
 def expiry(seconds: int) -> datetime:
-    """When an address that is signed now for so long ends."""
-    return clock.now() + timedelta(seconds=seconds)
+    """When an address ends that is signed next, for so long: it begins with this whole second."""
+    return clock.now().replace(microsecond=0) + timedelta(seconds=seconds)
 
 
 def download_url(key: str, *, file_name: str, content_type: str, expires_seconds: int) -> str:

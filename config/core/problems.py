@@ -10,7 +10,8 @@ from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from config.core.errors import DomainError
+from config.core import object_store
+from config.core.errors import DomainError, StoreAway
 from config.core.middleware import request_id_var
 
 CONTENT_TYPE = "application/problem+json"
@@ -74,6 +75,13 @@ def _title(error: exceptions.APIException) -> str:
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: every refusal becomes a problem document."""
+    if isinstance(error, object_store.REFUSALS):
+        log.warning("store.away", error_type=type(error).__name__)
+        error = StoreAway(
+            "The object store does not answer, or refuses.",
+            fix="Send the request again later; if it lasts, an administrator looks at the store.",
+            retry_after_seconds=30,
+        )
     if isinstance(error, DomainError):
         headers = {}
         if error.retry_after_seconds is not None:

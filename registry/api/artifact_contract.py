@@ -117,6 +117,12 @@ def not_found(request: HttpRequest, **_: str) -> HttpResponse:
     return JsonResponse(NOT_FOUND, status=404, headers=dict(CORS))
 
 
+def failed(request: HttpRequest) -> HttpResponse:
+    """The handler500 of a Lambda function: a program reads it, never a page."""
+    said = "Something failed here. This is our fault; it is safe to send the request again."
+    return JsonResponse({"error": said, "error_code": "INTERNAL"}, status=500, headers=dict(CORS))
+
+
 def enveloped_pieces(headers: Mapping[str, str], pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The envelope of a file as JSON, its base64 made while it streams."""
     head = json.dumps({"statusCode": 200, "headers": dict(headers), "isBase64Encoded": True})

@@ -9,6 +9,8 @@ from django.views.decorators.csrf import csrf_exempt
 from .artifact_contract import not_found
 from .artifacts import ArtifactDetail, ArtifactUnnamed, ArtifactUpload
 
+# Django takes it where these paths are all there are: in the Lambda function.
+handler500 = "registry.api.artifact_contract.failed"
 urlpatterns: list[URLPattern] = [
     path("artifact/<str:artifact_type>", ArtifactUpload.as_view(), name="artifact-upload"),
     path("artifacts/<str:artifact_type>", ArtifactUnnamed.as_view()),

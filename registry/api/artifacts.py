@@ -6,7 +6,7 @@ from typing import IO, Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
@@ -120,14 +120,17 @@ class ArtifactDetail(ArtifactContractView):
     )
     def get(self, request: Request, artifact_type: str, id: str) -> HttpResponseBase:
         """The file as it was uploaded, or the record with its key."""
-        kind = _kind(artifact_type)
-        if not id.strip():
-            raise _id_missing(kind)
-        record = selectors.record_by_name(id)
-        artifact = selectors.artifact_of(record, kind)
+        record, artifact = _found(artifact_type, id)
         if request.query_params.get("metadata_only", "").lower() in TRUE:
             return Response(_metadata(record, artifact))
         return _file(request._request, artifact)
+
+    def head(self, request: Request, artifact_type: str, id: str) -> HttpResponseBase:
+        """The headers of the file; no more of it is read than tells that it is there."""
+        _, artifact = _found(artifact_type, id)
+        _, stream = artifacts.open_bytes(artifact)
+        stream.close()
+        return HttpResponse(headers=_headers(artifact))
 
 
 class ArtifactUnnamed(ArtifactContractView):
@@ -156,6 +159,14 @@ def _kind(artifact_type: str) -> str:
     return kind
 
 
+def _found(artifact_type: str, id: str) -> tuple[ModelRecord, Artifact]:
+    kind = _kind(artifact_type)
+    if not id.strip():
+        raise _id_missing(kind)
+    record = selectors.record_by_name(id)
+    return record, selectors.artifact_of(record, kind)
+
+
 def _metadata(record: ModelRecord, artifact: Artifact) -> dict[str, Any]:
     return {
         "artifact_type": artifact.kind,
@@ -167,13 +178,7 @@ def _metadata(record: ModelRecord, artifact: Artifact) -> dict[str, Any]:
 
 def _file(request: HttpRequest, artifact: Artifact) -> HttpResponseBase:
     first, stream = artifacts.open_bytes(artifact)
-    headers = {
-        "Content-Type": artifact.content_type,
-        "Content-Disposition": content_disposition_header(True, artifact.file_name) or "attachment",
-        "Content-Length": str(artifact.blob.size_bytes),
-        "ETag": f'"{artifact.blob.sha256}"',
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = _headers(artifact)
     pieces = chain([first], _rest(stream))
     if is_enveloped(request):
         return _streamed(
@@ -182,6 +187,16 @@ def _file(request: HttpRequest, artifact: Artifact) -> HttpResponseBase:
             {"Content-Type": "application/json"},
         )
     return _streamed(request, pieces, headers)
+
+
+def _headers(artifact: Artifact) -> dict[str, str]:
+    return {
+        "Content-Type": artifact.content_type,
+        "Content-Disposition": content_disposition_header(True, artifact.file_name) or "attachment",
+        "Content-Length": str(artifact.blob.size_bytes),
+        "ETag": f'"{artifact.blob.sha256}"',
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def _streamed(

@@ -41,7 +41,7 @@ _Error = OpenApiResponse(AvatarErrorSerializer, description="What is wrong, and 
 
 def errors(*more: int) -> Mapping[int, OpenApiResponse]:
     """For ``extend_schema(responses={200: …, **errors(409)})``: those of every view, and more."""
-    return dict.fromkeys(sorted({400, 401, 403, 404, 405, *more}), _Error)
+    return dict.fromkeys(sorted({400, 401, 403, 404, 405, 503, *more}), _Error)
 
 
 class AvatarView(ApiView):

@@ -11,12 +11,13 @@ from rest_framework.response import Response
 
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
-from config.core import object_store, store_probe
+from config.core import store_probe
 from config.core.parsers import StrictJSONParser
 from registry import avatar_selectors as selectors
 from registry.domain.avatars import AvatarKeys
 from registry.models import AvatarBackup
-from registry.services import avatar_backups
+from registry.services import avatar_backups, backup_addresses
+from registry.services.direct_uploads import SignedUrl
 
 from .avatar_base import AvatarView, errors
 from .avatar_serializers import (
@@ -29,13 +30,15 @@ from .avatar_serializers import (
 )
 from .uploads import PackageParser, take_unannounced_body
 
-URL_SECONDS = 3600
+# Addresses that need no account stay in no cache.
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 class BackUp(AvatarView):
     """A new backup."""
 
     permission_classes = [needs(Act.SUBMIT, reading=Act.SUBMIT)]
+    is_answer_kept = False  # who has the address has the adapter
 
     @extend_schema(
         operation_id="avatar_backup",
@@ -44,11 +47,17 @@ class BackUp(AvatarView):
     )
     def post(self, request: Request, avatar_id: str) -> Response:
         """Store a ZIP of the adapter as it is now."""
+        avatar = self.avatar(avatar_id)
         backup = avatar_backups.back_up(
-            avatar=self.avatar(avatar_id), reason=AvatarBackup.Reason.ASKED, actor=self.actor
+            avatar=avatar, reason=AvatarBackup.Reason.ASKED, actor=self.actor
         )
-        said = {"status": "backed_up", "backup": _backup(backup, self.keys(avatar_id))}
-        return Response(BackupMadeSerializer(self.named(avatar_id) | said).data)
+        urls = backup_addresses.sign(avatar=avatar, backups=[backup], actor=self.actor)
+        said = {
+            "status": "backed_up",
+            "backup": _backup(backup, self.keys(avatar_id), urls.get(backup.pk)),
+        }
+        body = BackupMadeSerializer(self.named(avatar_id) | said).data
+        return Response(body, headers=NO_STORE)
 
 
 class Restore(AvatarView):
@@ -105,10 +114,13 @@ class Backups(AvatarView):
     )
     def get(self, request: Request, avatar_id: str) -> Response:
         """Newest first, with signed addresses where the store gives such."""
-        rows = selectors.backups_of(self.avatar(avatar_id))
-        backups = [_backup(row, self.keys(avatar_id)) for row in rows]
+        avatar = self.avatar(avatar_id)
+        rows = list(selectors.backups_of(avatar))
+        urls = backup_addresses.sign(avatar=avatar, backups=rows, actor=self.actor)
+        backups = [_backup(row, self.keys(avatar_id), urls.get(row.pk)) for row in rows]
         said = {"backups": backups, "total": len(backups)}
-        return Response(BackupListSerializer(self.named(avatar_id) | said).data)
+        body = BackupListSerializer(self.named(avatar_id) | said).data
+        return Response(body, headers=NO_STORE)
 
 
 class PersistenceStatus(AvatarView):
@@ -144,15 +156,7 @@ def _stream(file: Any) -> BinaryIO:
     return stream
 
 
-def _backup(row: AvatarBackup, keys: AvatarKeys) -> dict[str, Any]:
-    url = None
-    if object_store.is_s3():
-        url = object_store.download_url(
-            row.blob.key,
-            file_name=f"adapter_{keys.user}_{keys.avatar}.zip",
-            content_type="application/zip",
-            expires_seconds=URL_SECONDS,
-        )
+def _backup(row: AvatarBackup, keys: AvatarKeys, signed: SignedUrl | None) -> dict[str, Any]:
     return {
         "backup_id": row.uuid,
         "backup_type": row.reason,
@@ -162,5 +166,6 @@ def _backup(row: AvatarBackup, keys: AvatarKeys) -> dict[str, Any]:
         "sha256": row.blob.sha256,
         "version": row.version.version_name if row.version else None,
         "s3_key": keys.backup,
-        "download_url": url,
+        "download_url": signed.url if signed else None,
+        "expires_at": signed.expires_at if signed else None,
     }

@@ -206,6 +206,7 @@ class BackupSerializer(serializers.Serializer[Any]):
     download_url = serializers.CharField(
         allow_null=True, help_text="A signed address where the store gives such"
     )
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="When the address ends")
 
 
 class BackupMadeSerializer(NamedSerializer):

@@ -64,7 +64,7 @@ class FileContent(AvatarView):
             OpenApiParameter("expires", str, required=True),
             OpenApiParameter("signature", str, required=True),
         ],
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **errors(503)},
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **errors()},
     )
     def get(self, request: Request, uuid: UUID) -> HttpResponseBase:
         """The plain text, as it was uploaded."""

@@ -1,5 +1,7 @@
 """Artifacts: their types, names, keys and content types, and which bytes are quarantined."""
 
+import io
+import pickletools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +30,7 @@ CODE_CARRIERS = frozenset(
 )
 _PICKLE = tuple(b"\x80" + bytes([protocol]) for protocol in range(6))
 _MAX_HEADER_BYTES = 100_000_000
-HEAD_BYTES = 16
+HEAD_BYTES = 256
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,15}")
 _NOT_IN_SLUGS = re.compile(r"[^a-z0-9.-]+")
 
@@ -122,6 +124,8 @@ def fault_of_name(name: str) -> str:
         return f"it has {len(name)} characters, {NAME_LETTERS} are the most"
     if not name.isprintable():
         return "it holds characters that can't be printed"
+    if not {".", ".."}.isdisjoint(name.split("/")):
+        return "a part of it is . or .., which clients take out of addresses"
     return ""
 
 
@@ -140,13 +144,32 @@ def quarantine_of(*, file_name: str, head: bytes) -> str:
     """Why these bytes may never become part of a version; empty where nothing speaks against it.
 
     ``head``: the first ``HEAD_BYTES`` bytes. A sound safetensors file may begin with the very bytes
-    of a pickle (a header of 640 bytes does), so that form is recognised first.
+    of a pickle (a header of 640 bytes does), so that form is recognised first, but only where no
+    pickle goes on like this: one can be made that begins like a safetensors file.
     """
     length = int.from_bytes(head[:8], "little")
-    if len(head) > 8 and length <= _MAX_HEADER_BYTES and head[8:9] in b"{ ":
+    is_framed = len(head) > 8 and length <= _MAX_HEADER_BYTES and head[8:9] in b"{ "
+    if is_framed and not _may_be_pickle(head):
         return ""
-    if head.startswith(_PICKLE):
+    if is_framed or head.startswith(_PICKLE):
         return "it is a pickle, whose reader runs what it says"
     if (suffix := extension_of(file_name)) in CODE_CARRIERS:
         return f"files {suffix} are read by programs that run what they say"
     return ""
+
+
+def _may_be_pickle(head: bytes) -> bool:
+    """Whether a pickle can begin with these bytes: each that is to be an instruction is one."""
+    stream = io.BytesIO(head)
+    while code := stream.read(1):
+        instruction = pickletools.code2op.get(code.decode("latin-1"))
+        if instruction is None:
+            return False
+        if code == b".":
+            break
+        if instruction.arg is not None:
+            try:
+                instruction.arg.reader(stream)
+            except ValueError:  # it goes on behind the head
+                break
+    return True

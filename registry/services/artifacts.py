@@ -7,6 +7,7 @@ from typing import IO
 from uuid import uuid4
 
 from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from config.accounts.models import User
 from config.core import clock
@@ -64,7 +65,7 @@ def upload(
     stored = _look(name, blob)
     with transaction.atomic():
         ModelRecord.objects.get_or_create(name=name)
-        record = ModelRecord.objects.select_for_update().get(name=name)
+        record = ModelRecord.objects.select_for_update(no_key=True).get(name=name)
         artifact = Artifact.objects.create(
             record=record,
             kind=kind,
@@ -123,16 +124,24 @@ def sweep_mirror() -> int:
     return sum(_mirror_again(mirror, note) for note in waiting[:1000])
 
 
-def drop_replaced(*, older_than: timedelta) -> int:
-    """Forget artifacts to which no record points any more; how many. Holds keep them."""
-    pointed = chain.from_iterable(
-        ModelRecord.objects.exclude(**{kind: None}).values_list(kind, flat=True) for kind in KINDS
+def replaced(*, older_than: timedelta) -> QuerySet[Artifact]:
+    """Artifacts that were replaced so long ago, and that no hold keeps."""
+    later = Artifact.objects.filter(
+        record=OuterRef("record"), kind=OuterRef("kind"), pk__gt=OuterRef("pk")
     )
-    old = Artifact.objects.filter(uploaded_at__lt=clock.now() - older_than).select_related("blob")
+    by_end = Artifact.objects.annotate(
+        replaced_at=Subquery(later.order_by("pk").values("uploaded_at")[:1])
+    )
+    old = by_end.filter(replaced_at__lt=clock.now() - older_than)
+    return old.exclude(blob__sha256__in=holds.open_sha256s())
+
+
+def drop_replaced(*, older_than: timedelta) -> int:
+    """Forget artifacts that were replaced so long ago; how many. Holds keep them."""
     count = 0
-    for artifact in old.exclude(pk__in=set(pointed)).exclude(blob__sha256__in=holds.open_sha256s()):
+    for artifact in replaced(older_than=older_than).select_related("blob"):
         with transaction.atomic():
-            ModelRecord.objects.select_for_update().get(pk=artifact.record_id)
+            ModelRecord.objects.select_for_update(no_key=True).get(pk=artifact.record_id)
             storage_aliases.give_up(artifact.key)
             publish(
                 ArtifactDropped(
@@ -199,9 +208,9 @@ def _point(record: ModelRecord, artifact: Artifact, stored: dict[int, bool]) -> 
 def _mirror_again(mirror: RecordStore, note: RecordMirroring) -> bool:
     try:
         with transaction.atomic():
-            record = ModelRecord.objects.select_for_update(of=("self",)).select_related(
-                "model__blob", "code__blob", "dataset__blob"
-            )
+            record = ModelRecord.objects.select_for_update(
+                of=("self",), no_key=True
+            ).select_related("model__blob", "code__blob", "dataset__blob")
             found = record.filter(name=note.name).first()
             if found is None:
                 mirror.remove(note.name)

@@ -57,11 +57,12 @@ def back_up(*, avatar: Avatar, reason: AvatarBackup.Reason, actor: Actor) -> Ava
     blob = blobs.store_pieces(archive.pieces)
     with transaction.atomic():
         _lock(avatar)
+        # Two sweeps, or two that create, at one moment: one backup of one event.
+        same = AvatarBackup.objects.filter(avatar=avatar)
         if reason is AvatarBackup.Reason.TRAINED:
-            # Two sweeps at one moment: one backup of one training.
-            same = AvatarBackup.objects.filter(avatar=avatar, version=archive.version)
-            if found := same.first():
-                return found
+            same = same.filter(version=archive.version)
+        if reason is not AvatarBackup.Reason.ASKED and (found := same.first()):
+            return found
         made = AvatarBackup.objects.create(
             avatar=avatar,
             version=archive.version,
@@ -248,6 +249,8 @@ def _settle(avatar: Avatar, actor: Actor, origin: str, **values: Any) -> None:
 
 
 def _lock(avatar: Avatar) -> None:
-    rows = Avatar.objects.select_for_update().filter(pk=avatar.pk, deleted_at__isnull=True)
+    rows = Avatar.objects.select_for_update(no_key=True).filter(
+        pk=avatar.pk, deleted_at__isnull=True
+    )
     if rows.first() is None:
         raise selectors.no_avatar()

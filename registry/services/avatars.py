@@ -47,7 +47,7 @@ def open(*, owner: User, name: str, actor: Actor) -> Avatar:
 def create(*, owner: User, name: str, adapter_name: str = "", actor: Actor) -> tuple[Avatar, bool]:
     """The avatar with its adapter, made where it is missing; and whether it was made now.
 
-    A new adapter is backed up at once.
+    A new adapter is backed up at once; where the store failed then, by the next call.
 
     Raises:
         AvatarInvalid: a name is not acceptable.
@@ -57,31 +57,12 @@ def create(*, owner: User, name: str, adapter_name: str = "", actor: Actor) -> t
     title = _clean_title(adapter_name or name)
     with transaction.atomic():
         avatar = open(owner=owner, name=name, actor=actor)
-        if avatar.adapter_id is not None:
-            return avatar, False
-        base = base_model()
-        namespace = namespace_of(owner.username)
-        adapter = adapters.create(
-            slug=_free_slug(namespace, name),
-            namespace=namespace,
-            name=title,
-            base_model=base,
-            owner=owner,
-            actor=actor,
-        )
-        Avatar.objects.filter(pk=avatar.pk).update(adapter=adapter)
-        avatar.adapter = adapter
-        publish(
-            AvatarAdapterMade(
-                actor=actor,
-                object_type="avatar",
-                object_id=str(avatar.uuid),
-                avatar_id=avatar.pk,
-                diff={"adapter": [None, str(adapter.uuid)], "base_model": [None, base.slug]},
-            )
-        )
-    avatar_backups.back_up(avatar=avatar, reason=AvatarBackup.Reason.CREATED, actor=actor)
-    return avatar, True
+        is_new = avatar.adapter_id is None
+        if is_new:
+            _make_adapter(avatar, title, actor)
+    if is_new or not AvatarBackup.objects.filter(avatar=avatar).exists():
+        avatar_backups.back_up(avatar=avatar, reason=AvatarBackup.Reason.CREATED, actor=actor)
+    return avatar, is_new
 
 
 def delete(*, avatar: Avatar, actor: Actor) -> None:
@@ -96,7 +77,9 @@ def delete(*, avatar: Avatar, actor: Actor) -> None:
         AvatarNotFound: somebody deleted it at this moment.
     """
     with transaction.atomic():
-        row = Avatar.objects.select_for_update().filter(pk=avatar.pk, deleted_at__isnull=True)
+        row = Avatar.objects.select_for_update(no_key=True).filter(
+            pk=avatar.pk, deleted_at__isnull=True
+        )
         locked = row.first()
         if locked is None:
             raise avatar_selectors.no_avatar()
@@ -142,8 +125,32 @@ def base_model() -> BaseModel:
     )
 
 
+def _make_adapter(avatar: Avatar, title: str, actor: Actor) -> None:
+    base, owner = base_model(), avatar.owner
+    namespace = namespace_of(owner.username)
+    adapter = adapters.create(
+        slug=_free_slug(namespace, avatar.name),
+        namespace=namespace,
+        name=title,
+        base_model=base,
+        owner=owner,
+        actor=actor,
+    )
+    Avatar.objects.filter(pk=avatar.pk).update(adapter=adapter)
+    avatar.adapter = adapter
+    publish(
+        AvatarAdapterMade(
+            actor=actor,
+            object_type="avatar",
+            object_id=str(avatar.uuid),
+            avatar_id=avatar.pk,
+            diff={"adapter": [None, str(adapter.uuid)], "base_model": [None, base.slug]},
+        )
+    )
+
+
 def _locked(owner: User, name: str) -> Avatar | None:
-    rows = Avatar.objects.select_for_update(of=("self",)).select_related("adapter")
+    rows = Avatar.objects.select_for_update(of=("self",), no_key=True).select_related("adapter")
     return rows.filter(owner=owner, name=name, deleted_at__isnull=True).first()
 
 

@@ -37,6 +37,7 @@ def sign_download(*, blob: Blob, actor: Actor) -> SignedUrl:
         BlobNotFound: the store lost them.
     """
     seconds = settings.STORE.presigned_seconds
+    ends_at = object_store.expiry(seconds)
     url = object_store.download_url(
         blob.key,
         file_name=blob.sha256,
@@ -44,7 +45,7 @@ def sign_download(*, blob: Blob, actor: Actor) -> SignedUrl:
         expires_seconds=seconds,
     )
     blobs.require_stored(blob)
-    signed = SignedUrl(url, "GET", object_store.expiry(seconds), blob.size_bytes)
+    signed = SignedUrl(url, "GET", ends_at, blob.size_bytes)
     _note(signed, "blob", blob.sha256, actor)
     return signed
 
@@ -65,10 +66,11 @@ def sign_upload(*, upload: Upload, actor: Actor) -> SignedUrl:
             fix="Begin the upload with sha256.",
         )
     seconds = min(settings.STORE.presigned_seconds, TTL_SECONDS)
+    ends_at = object_store.expiry(seconds)
     url = object_store.upload_url(
         _key(upload), size_bytes=upload.size_bytes, expires_seconds=seconds
     )
-    signed = SignedUrl(url, "PUT", object_store.expiry(seconds), upload.size_bytes)
+    signed = SignedUrl(url, "PUT", ends_at, upload.size_bytes)
     _note(signed, "upload", str(upload.uuid), actor)
     return signed
 

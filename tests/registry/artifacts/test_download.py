@@ -257,3 +257,20 @@ def test_a_bad_name_quarantines_nothing_that_a_version_has(client: APIClient) ->
     artifact = Artifact.objects.get()
     assert artifact.quarantine
     assert selectors.quarantined([artifact.blob.sha256]) == {}
+
+
+def test_the_headers_alone_are_given_on_head(client: APIClient, own_store: Path) -> None:
+    client.generic("POST", "/artifact/model", b"data", headers={"X-Model-Name": "m"})
+    got, headed = client.get("/artifacts/model/m"), client.head("/artifacts/model/m")
+    assert (headed.status_code, headed.content) == (200, b"")
+    for name in ("Content-Length", "Content-Type", "ETag", "Content-Disposition"):
+        assert headed[name] == got[name]
+    assert b"".join(got.streaming_content) == b"data"
+    Path(own_store, Artifact.objects.get().blob.key).unlink()
+    assert client.head("/artifacts/model/m").status_code == 500
+    assert client.head("/artifacts/model/none").status_code == 404
+
+
+def test_an_address_with_nul_is_refused_in_json(client: APIClient) -> None:
+    answer = client.get("/artifacts/model/a%00b")
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID")

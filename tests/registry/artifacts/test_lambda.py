@@ -184,6 +184,8 @@ def test_header_names_count_in_any_case_F42(
         ({"path": "/artifact/odd"}, 400, "INVALID_ARTIFACT_TYPE"),
         ({"body": None}, 400, "MISSING_BODY"),
         ({"body": "no base64!"}, 400, "INVALID_BODY"),
+        ({"body": {"a": 1}}, 400, "INVALID_BODY"),
+        ({"body": {"a": 1}, "isBase64Encoded": False}, 400, "INVALID_BODY"),
         ({"path": "/else"}, 404, "NOT_FOUND"),
         ({"path": "/health"}, 404, "NOT_FOUND"),
         ({"path": "/artifact/model/x"}, 404, "NOT_FOUND"),
@@ -251,3 +253,32 @@ def test_a_path_is_found_by_its_resource_before_its_text() -> None:
     }
     assert path_of(event) == "/artifacts/model/a/b"
     assert path_of(event | {"pathParameters": None}) == "/v2/artifacts/model/a/b"
+
+
+@pytest.mark.parametrize(
+    ("event", "path"),
+    [
+        # REST APIs leave addresses as they were sent.
+        ({"path": "/artifacts/model/BERT%20base%2Fv2"}, "/artifacts/model/BERT base/v2"),
+        ({"pathParameters": {"id": "BERT%20base%2Fv2"}}, "/artifacts/model/BERT base/v2"),
+        ({"pathParameters": {"id": "50%25%2520off"}}, "/artifacts/model/50%%20off"),
+        ({"pathParameters": {"id": "{id}"}}, "/artifacts/model/{id}"),
+        # HTTP APIs have decoded them, and say that they are one.
+        ({"version": "1.0", "path": "/artifacts/model/100%25"}, "/artifacts/model/100%25"),
+        ({"version": "1.0", "pathParameters": {"id": "100%25"}}, "/artifacts/model/100%25"),
+        ({"pathParameters": {"id": None}, "path": "/artifacts/model/m"}, "/artifacts/model/m"),
+    ],
+)
+def test_an_address_is_decoded_once(event: dict[str, Any], path: str) -> None:
+    template = {"resource": "/artifacts/model/{id}", "path": None, "pathParameters": None}
+    assert path_of(template | event) == path
+
+
+def test_what_fails_unforeseen_is_said_in_the_contracts_words(
+    function_token: str, settings: Any
+) -> None:
+    settings.STORAGES = {**settings.STORAGES, "blobs": {"BACKEND": "there.is.none"}}
+    answer = lambda_handler(upload_event(), None)
+    assert answer["statusCode"] == 500
+    assert json.loads(answer["body"])["error_code"] == "INTERNAL"
+    assert answer["headers"]["Access-Control-Allow-Origin"] == "*"

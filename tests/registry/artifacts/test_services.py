@@ -1,5 +1,6 @@
 """Artifacts below HTTP: memory, latencies, the audit trail, names."""
 
+import pickle
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -86,6 +87,11 @@ def test_a_name_becomes_a_safe_part_of_a_key(name: str, slug: str) -> None:
     assert rules.slug_of(name) == slug
 
 
+@pytest.mark.parametrize("name", ["..", "a/../b", "./a", "a/."])
+def test_a_name_that_clients_would_shorten_is_refused(name: str) -> None:
+    assert rules.fault_of_name(name)
+
+
 @pytest.mark.parametrize(
     ("file_name", "head", "is_quarantined"),
     [
@@ -95,6 +101,11 @@ def test_a_name_becomes_a_safe_part_of_a_key(name: str, slug: str) -> None:
         ("model.zip", b"PK\x03\x04" + b"x" * 12, False),
         # 640 bytes of header: the first two bytes are those of a pickle.
         ("model.safetensors", b"\x80\x02\x00\x00\x00\x00\x00\x00{" + b"x" * 7, False),
+        (
+            "model.safetensors",
+            b"\x80\x02\x00\x00\x00\x00\x00\x00" + b'{"__metadata__":{"format":"pt"},"a":',
+            False,
+        ),
         ("notes.csv", b"a,b", False),
     ],
 )
@@ -102,6 +113,24 @@ def test_what_carries_code_is_quarantined(
     file_name: str, head: bytes, is_quarantined: bool
 ) -> None:
     assert bool(rules.quarantine_of(file_name=file_name, head=head)) is is_quarantined
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        b"\x80\x02\x8a\x05\x00\x00\x00\x00{0",  # a number of five bytes, and forgotten
+        b'\x80\x02G\x00\x00\x00\x00\x00{"a0',  # a fraction of eight
+        b"G\x00\x00\x00\x00\x00\x00\x00{0",  # without the mark of newer pickles
+    ],
+)
+@pytest.mark.parametrize("file_name", ["model.pkl", "model.safetensors"])
+def test_a_pickle_that_begins_like_safetensors_is_quarantined(
+    disguise: bytes, file_name: str
+) -> None:
+    program = disguise + b"cbuiltins\nlen\n(S'ran'\ntR."
+    assert pickle.loads(program) == 3  # it would run
+    head = program[: rules.HEAD_BYTES]
+    assert rules.quarantine_of(file_name=file_name, head=head)
 
 
 def test_scores_are_what_the_page_says() -> None:

@@ -1,7 +1,9 @@
 """The contract on an S3 store, at the root, and under the server that streams."""
 
 import asyncio
+import dataclasses
 import json
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -11,10 +13,13 @@ from django.db import connections
 from django.test import AsyncClient
 from rest_framework.test import APIClient
 
+from compliance.models import AuditEvent
+from config.core import clock
 from registry.domain.packages import WEIGHTS_FILE
 from registry.models import AvatarBackup, TrainingFile
 from tests.factories import accounts
 from tests.factories import registry as make
+from tests.flows.waiting import until
 from tests.registry.avatars.conftest import NOTE, Caller, trained, unzipped
 from tests.registry.storage.conftest import (
     Bucket,
@@ -68,6 +73,43 @@ def test_a_backups_address_is_signed_by_the_store_and_its_bytes_are_the_backup(
     changed = backup["download_url"].replace("X-Amz-Expires=3600", "X-Amz-Expires=7200")
     assert changed != backup["download_url"]
     assert httpx.get(changed).status_code == 403
+
+
+@pytest.mark.django_db
+def test_a_backups_address_ends_when_it_says_and_is_audited(
+    anna: Caller, checking_bucket: Bucket, settings: Any
+) -> None:
+    anna.create()
+    settings.STORE = dataclasses.replace(settings.STORE, presigned_seconds=2)
+    made = anna.client.post(anna.kept("backup"), headers={"Idempotency-Key": "one-act"})
+    listed = anna.client.get(anna.kept("backups"))
+    newest = listed.json()["backups"][0]
+    for answer, url in (
+        (made, made.json()["backup"]["download_url"]),
+        (listed, newest["download_url"]),
+    ):
+        assert answer["Cache-Control"] == "no-store"
+        assert httpx.get(url).status_code == 200
+    until(lambda: httpx.get(newest["download_url"]).status_code == 403)
+    assert datetime.fromisoformat(newest["expires_at"]) <= clock.now()
+    events = AuditEvent.objects.filter(action="blob.url_signed").order_by("pk")
+    assert [json.loads(event.body)["diff"]["addresses"][1] for event in events] == [1, 2]
+    assert all("X-Amz" not in event.body for event in events)
+
+
+@pytest.mark.django_db
+def test_a_store_that_refuses_is_no_fault_of_ours_and_create_makes_up_for_it(
+    anna: Caller, bucket: Bucket
+) -> None:
+    bucket.client.delete_bucket(Bucket=bucket.name)
+    for answer in (anna.create(), anna.upload({"a.txt": NOTE}), anna.create()):
+        assert (answer.status_code, answer.json()["code"]) == (503, "store-away")
+        assert answer["Retry-After"]
+    bucket.client.create_bucket(Bucket=bucket.name)
+    for _ in range(2):
+        assert anna.create().json()["status"] == "existing"
+    listed = anna.client.get(anna.kept("backups")).json()
+    assert [backup["backup_type"] for backup in listed["backups"]] == ["created"]
 
 
 @pytest.mark.django_db
