@@ -54,7 +54,7 @@ class Resolve(HubView):
         if _is_held_already(request, file):
             return _not_modified(version, file)
         span = span_of(_range_of(request, file), size_bytes=file.size_bytes)
-        pieces = Pieces(file, span)
+        pieces = Pieces(file, span, of=version.digest)
         if file.is_weights or request.headers.get(COUNTER) == "1":
             ledger.count(
                 file=file,

@@ -8,10 +8,12 @@ from asgiref.sync import sync_to_async
 from django.core.files.base import File
 from django.db import connections
 
+from compliance.selectors.stop_list import stop_list
 from config.core.digests import CHUNK_BYTES
 from registry.errors import BlobDamaged
 from registry.services import blobs
 
+from .errors import RevisionWithdrawn
 from .files import HubFile
 from .ranges import Span
 
@@ -24,16 +26,17 @@ class Pieces:
     A file's last bytes are given only if everything before and with them has the file's digest: no
     client holds a damaged file that looks complete, also not after a cut and a resumed download,
     for which the bytes before the range are read again. A part from the middle can't be compared.
+    Nothing more is given once the version, whose digest is ``of``, was stopped.
     """
 
-    def __init__(self, file: HubFile, span: Span) -> None:
+    def __init__(self, file: HubFile, span: Span, *, of: str) -> None:
         """Open the file and read its first piece, while the answer can still be an error.
 
         Raises:
             BlobNotFound: the store lost the bytes.
             BlobDamaged: this piece is the last one, and the bytes are not those that were stored.
         """
-        self._file = file
+        self._file, self._of = file, of
         self._stream: File[bytes] = blobs.open(file.blob)
         self._digest = hashlib.sha256() if span.is_to_the_end else None
         try:
@@ -76,6 +79,13 @@ class Pieces:
             count -= len(piece)
 
     def _read(self) -> bytes:
+        # The list outside the database costs a look at a file's time, and no connection.
+        if self._left and self._of in stop_list().stopped:
+            log.info("hub.download_cut", version=self._of, digest=self._file.sha256)
+            raise RevisionWithdrawn(
+                "The version was stopped while it was being sent.",
+                fix="Don't use what was received; ask for the revision again to read why.",
+            )
         piece = self._stream.read(min(CHUNK_BYTES, self._left)) if self._left else b""
         if self._left and not piece:
             raise self._damaged("shorter than its row says")

@@ -12,15 +12,18 @@ from django.db import connection
 from django.test import Client
 
 from compliance.models import Permission
+from compliance.services import stops
+from config.accounts.roles import Role
+from config.accounts.selectors import actor_of
 from config.core import clock, storage
 from config.core.digests import CHUNK_BYTES
 from registry.models import Blob
-from serving.hub.errors import RangeUnsatisfiable
+from serving.hub.errors import RangeUnsatisfiable, RevisionWithdrawn
 from serving.hub.files import HubFile, is_handed_out
 from serving.hub.ranges import span_of
 from serving.hub.streams import Pieces
 from serving.models import Download
-from tests.factories import hub
+from tests.factories import accounts, hub
 from tests.factories.gateway import until
 from tests.factories.hub import CONFIG, LARGE, LARGE_BYTES, WEIGHTS, Repository, Server
 
@@ -190,7 +193,8 @@ def test_a_large_file_that_was_damaged_never_arrives_whole(server: Server) -> No
 def test_a_file_is_read_a_megabyte_at_a_time(db: None) -> None:
     repo = hub.repository(is_large=True)
     blob = Blob.objects.get(sha256=hub.digests_of(repo.v2)[LARGE])
-    pieces = Pieces(HubFile(LARGE, blob), span_of("", size_bytes=blob.size_bytes))
+    span = span_of("", size_bytes=blob.size_bytes)
+    pieces = Pieces(HubFile(LARGE, blob), span, of=repo.v2.digest)
     digest, sizes = hashlib.sha256(), []
     tracemalloc.start()
     for piece in pieces:
@@ -201,6 +205,18 @@ def test_a_file_is_read_a_megabyte_at_a_time(db: None) -> None:
     assert digest.hexdigest() == blob.sha256
     assert max(sizes) == CHUNK_BYTES
     assert peak_bytes < 4 * CHUNK_BYTES
+
+
+def test_nothing_more_is_sent_of_a_version_that_is_stopped_meanwhile(db: None) -> None:
+    repo = hub.repository(is_large=True)
+    blob = Blob.objects.get(sha256=hub.digests_of(repo.v2)[LARGE])
+    span = span_of("", size_bytes=blob.size_bytes)
+    pieces = iter(Pieces(HubFile(LARGE, blob), span, of=repo.v2.digest))
+    assert len(next(pieces)) == CHUNK_BYTES
+    officer = accounts.user(Role.COMPLIANCE_OFFICER)
+    stops.issue(digest=repo.v2.digest, reason="wrong", user=officer, actor=actor_of(officer))
+    with pytest.raises(RevisionWithdrawn):
+        next(pieces)
 
 
 def test_slow_clients_hold_no_connection_to_the_database(server: Server) -> None:
