@@ -49,6 +49,7 @@ PAGES = [
     _page(_("Playground"), "science", "playground"),
     _page(_("Nodes"), "dns", "nodes"),
     _page(_("System"), "monitor_heart", "system"),
+    _page(_("Legal holds"), "gavel", "holds", permission=_may_audit),
     _page(_("Audit"), "history_edu", "audit", permission=_may_audit),
 ]
 RECORDS = {

@@ -12,6 +12,7 @@ from config.console.views.compare import CompareView
 from config.console.views.deployments import DeploymentsView, DeploymentView
 from config.console.views.engine_profiles import EngineProfilesView
 from config.console.views.evaluations import EvaluationView, evaluation_progress
+from config.console.views.holds import HoldsView
 from config.console.views.nodes import NodesView
 from config.console.views.playground import (
     PlaygroundAnswersView,
@@ -65,6 +66,7 @@ def pages(wrap: Callable[..., Callable[..., Any]]) -> list[URLPattern]:
         path("playground/report", wrap(PlaygroundReportView.as_view()), name="playground-report"),
         path("nodes/", wrap(NodesView.as_view()), name="nodes"),
         path("engine-profiles/", wrap(EngineProfilesView.as_view()), name="engine-profiles"),
+        path("holds/", wrap(HoldsView.as_view()), name="holds"),
         path("system/", wrap(SystemView.as_view()), name="system"),
         path("audit/", wrap(AuditView.as_view()), name="audit"),
         path("audit/export.csv", wrap(AuditExportView.as_view()), name="audit-export"),

@@ -299,6 +299,7 @@ NOUNS = (
     ngettext_lazy("hour", "hours"),
     ngettext_lazy("load", "loads"),
     ngettext_lazy("migration is", "migrations are"),
+    ngettext_lazy("matter", "matters"),
     ngettext_lazy("minute", "minutes"),
     ngettext_lazy("more request", "more requests"),
     ngettext_lazy("node", "nodes"),

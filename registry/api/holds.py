@@ -34,6 +34,7 @@ class HoldList(ListView):
     """Legal holds."""
 
     permission_classes = [needs(Act.HOLD, reading=Act.AUDIT)]
+    query_names = ListView.query_names | {"state", "sha256", "version"}
 
     @extend_schema(
         operation_id="holds_list",

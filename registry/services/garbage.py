@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, ForeignObjectRel, Model, OuterRef, QuerySet
@@ -11,23 +12,30 @@ from config.core import clock, storage
 from config.core.actors import SYSTEM, Actor
 from config.core.events import publish
 from config.core.failpoints import failpoint
+from config.core.object_store import STORE_FAILURES
 from registry.models import Blob, ErasedBlob, GarbageRun, Hold
-from registry.services import artifacts, holds
+from registry.services import artifacts, backup_retention, holds
 from registry.storage_events import GarbageCollected, GarbageStarted
 
 # An audit event names so many digests; ``ErasedBlob`` has them all.
 NAMED = 200
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """What a collection did, or in a dry run would do; ``sha256s``: of what is erased."""
+    """What a collection did, or in a dry run would do; ``sha256s``: of what is erased.
+
+    ``refused``: blobs that were due and that the store did not let go; the next one tries again.
+    """
 
     is_dry: bool
     newly_unneeded: int
     waiting: int
     held: int
     dropped_artifacts: int
+    dropped_backups: int
+    refused: int
     sha256s: tuple[str, ...]
     size_bytes: int
 
@@ -58,9 +66,12 @@ def unneeded() -> QuerySet[Blob]:
 def collect(*, actor: Actor = SYSTEM, is_dry: bool = False) -> Collected:
     """Mark what nothing needs; erase what nothing has needed for GARBAGE_GRACE_DAYS.
 
+    Before that, artifacts and backups of avatars go whose retention is over.
+
     What is needed again is marked no more. Each blob is erased for itself, under its row's lock and
     after a second look, so that a killed collection leaves at most one row without bytes, which
-    nothing needs and which the next one erases. A dry run changes nothing.
+    nothing needs and which the next one erases. An object that the store doesn't let go keeps its
+    row, and no other from going. A dry run changes nothing.
     """
     now = clock.now()
     cutoff = now - timedelta(days=settings.GARBAGE_GRACE_DAYS)
@@ -71,12 +82,12 @@ def collect(*, actor: Actor = SYSTEM, is_dry: bool = False) -> Collected:
     if is_dry:
         return _described(due, new=new.count(), held=held, cutoff=cutoff)
     _close_cut_off(actor)
-    dropped = artifacts.drop_replaced(older_than=timedelta(days=settings.ARTIFACT_RETENTION_DAYS))
+    dropped = artifacts.drop_replaced(older_than=_artifact_retention())
+    dropped_backups = backup_retention.drop_old(older_than=_backup_retention(), actor=actor)
     kept.exclude(pk__in=unneeded().values("pk")).update(unreferenced_since=None)
     marked = new.update(unreferenced_since=now)
     run = _begin(due, actor)
-    for pk in list(due.values_list("pk", flat=True)):
-        _erase(pk, run, cutoff)
+    gone = [_erased(pk, run, cutoff) for pk in list(due.values_list("pk", flat=True))]
     erased = _finish(run, actor)
     return Collected(
         is_dry=False,
@@ -84,6 +95,8 @@ def collect(*, actor: Actor = SYSTEM, is_dry: bool = False) -> Collected:
         waiting=unneeded().count(),
         held=held,
         dropped_artifacts=dropped,
+        dropped_backups=dropped_backups,
+        refused=gone.count(False),
         sha256s=tuple(row.sha256 for row in erased),
         size_bytes=sum(row.size_bytes for row in erased),
     )
@@ -96,10 +109,20 @@ def _described(due: QuerySet[Blob], *, new: int, held: int, cutoff: datetime) ->
         newly_unneeded=new,
         waiting=unneeded().count() - len(rows),
         held=held,
-        dropped_artifacts=0,
+        dropped_artifacts=artifacts.replaced(older_than=_artifact_retention()).count(),
+        dropped_backups=backup_retention.due(older_than=_backup_retention()).count(),
+        refused=0,
         sha256s=tuple(sha256 for sha256, _ in rows),
         size_bytes=sum(size_bytes for _, size_bytes in rows),
     )
+
+
+def _backup_retention() -> timedelta:
+    return timedelta(days=settings.AVATAR_BACKUP_RETENTION_DAYS)
+
+
+def _artifact_retention() -> timedelta:
+    return timedelta(days=settings.ARTIFACT_RETENTION_DAYS)
 
 
 def _begin(due: QuerySet[Blob], actor: Actor) -> GarbageRun:
@@ -117,6 +140,16 @@ def _begin(due: QuerySet[Blob], actor: Actor) -> GarbageRun:
                 )
             )
         return run
+
+
+def _erased(pk: int, run: GarbageRun, cutoff: datetime) -> bool:
+    """Erase one blob; False where the store refused, or did not answer."""
+    try:
+        _erase(pk, run, cutoff)
+    except STORE_FAILURES as error:
+        log.warning("garbage.refused", object=f"blob {pk}", error_type=type(error).__name__)
+        return False
+    return True
 
 
 def _erase(pk: int, run: GarbageRun, cutoff: datetime) -> None:

@@ -2,6 +2,8 @@
 
 import itertools
 
+from rest_framework.test import APIClient
+
 from config.accounts.models import Person, User
 from config.accounts.roles import Role
 from config.accounts.services import people, roles, second_factors, tokens
@@ -45,3 +47,10 @@ def token_text(of: User, *scopes: str) -> str:
         user=of, name="test", scopes=scopes or tokens.default_scopes(of), actor=SYSTEM
     )
     return text
+
+
+def client_of(of: User, *scopes: str) -> APIClient:
+    """A client of the API with a token of this account, with these scopes or all that it may."""
+    made = APIClient()
+    made.credentials(HTTP_AUTHORIZATION=f"Bearer {token_text(of, *scopes)}")
+    return made

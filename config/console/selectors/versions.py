@@ -25,6 +25,7 @@ from compliance.selectors import (
 )
 from compliance.states import Purpose, RunState
 from config.console.selectors import results
+from config.console.selectors.holds import Kept, kept_of_version
 from config.console.selectors.reach import Reach, reach_of
 from config.console.verdicts import Facts, Verdict, verdict
 from registry.models import Label, Version
@@ -81,6 +82,7 @@ class VersionPage:
     replicas: list[Replica]
     reach: Reach
     holders: Sequence[Holder]
+    kept: Kept
     changes: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -209,6 +211,7 @@ def version_page(version: Version) -> VersionPage:
         replicas=replicas,
         reach=reach_of(version.digest),
         holders=holders_of(version.digest),
+        kept=kept_of_version(version),
     )
     page.verdict = verdict(_facts(page))
     if live:

@@ -14,6 +14,7 @@ from config.console.selectors.adapters import (
     domains,
     mark_blocked,
 )
+from config.console.selectors.holds import held_versions
 from config.console.views.labels import label_values
 from config.console.views.page import Page, crumb
 from config.core.errors import Invalid
@@ -32,7 +33,8 @@ class AdaptersView(Page):
 
     def context(self) -> dict[str, Any]:
         """One page of the list and its filters."""
-        query = {key: str(value) for key, value in self.request.GET.items()}
+        classes = SafetyClass.values
+        query = self.asked_of_list(q=None, **{"class": classes}, state=STATES, domain=None)
         found = key_page(adapter_list(query), query)
         mark_blocked(found.rows)
         return {
@@ -91,6 +93,7 @@ class AdapterView(Page):
             "adapter": self.adapter,
             "page": page,
             "rows": [(version, page.states[version.pk]) for version in page.versions],
+            "held_versions": held_versions(self.adapter),
             "why_not_upload": self.access.why_not(Act.SUBMIT),
         }
 

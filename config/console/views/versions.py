@@ -34,7 +34,7 @@ class VersionsView(Page):
 
     def context(self) -> dict[str, Any]:
         """One page of the list and its filters."""
-        query = {key: str(value) for key, value in self.request.GET.items()}
+        query = self.asked_of_list(q=None, state=STATES)
         found = key_page(version_list(query), query)
         return {
             "title": _("Versions"),
@@ -81,6 +81,7 @@ class VersionView(Page):
             "version": self.version,
             "adapter": adapter,
             "why_not": (why_not := self._why_not(page)),
+            "may_read_holds": self.access.may(Act.AUDIT),
             "strategies": {key: STRATEGIES[key].title for key in CHOSEN_BY_PEOPLE},
             "previews": [] if why_not["deploy"] else previews(page.deployments, self.version),
         }

@@ -18,9 +18,11 @@ class Command(BaseCommand):
         done = garbage.collect(actor=SYSTEM, is_dry=options["dry_run"])
         for sha256 in done.sha256s:
             self.stdout.write(sha256)
+        dropped = "would be dropped" if done.is_dry else "dropped"
         verb = "would be erased" if done.is_dry else "were erased"
         self.stdout.write(
             f"{len(done.sha256s)} blobs of {done.size_bytes} bytes {verb}; {done.waiting} wait for "
             f"the grace period ({done.newly_unneeded} of them seen for the first time), "
-            f"{done.held} are kept by a hold; {done.dropped_artifacts} replaced artifacts dropped."
+            f"{done.held} are kept by a hold; {done.dropped_artifacts} replaced artifacts and "
+            f"{done.dropped_backups} old backups of avatars {dropped}."
         )

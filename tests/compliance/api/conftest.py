@@ -16,9 +16,7 @@ def _own_places(settings: object, tmp_path: Path) -> None:
 
 
 def by_token(user: User, *scopes: str) -> APIClient:
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {accounts.token_text(user, *scopes)}")
-    return client
+    return accounts.client_of(user, *scopes)
 
 
 def by_session(user: User) -> APIClient:

@@ -31,12 +31,6 @@ Register = Callable[..., dict[str, Any]]
 ACCOUNT, SECRET = "formulary-tests", "a-secret-of-the-tests"
 
 
-def client_of(user: User, *scopes: str) -> APIClient:
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {accounts.token_text(user, *scopes)}")
-    return client
-
-
 @pytest.fixture
 def engineer(db: None) -> User:
     return accounts.engineer()
@@ -44,13 +38,13 @@ def engineer(db: None) -> User:
 
 @pytest.fixture
 def client(engineer: User) -> APIClient:
-    return client_of(engineer)
+    return accounts.client_of(engineer)
 
 
 @pytest.fixture
 def application(db: None) -> APIClient:
     """A program that may ask for answers and no more."""
-    return client_of(accounts.user(Role.APPLICATION))
+    return accounts.client_of(accounts.user(Role.APPLICATION))
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from compliance.models import AuditEvent
 from config.accounts.models import User
 from config.accounts.roles import Role
 from deliveries.models import EntryTag, LoraEntry
-from tests.deliveries.manager.conftest import Register, client_of
+from tests.deliveries.manager.conftest import Register
 from tests.factories import accounts
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +114,10 @@ def test_what_is_null_or_empty_says_nothing(
     assert set(reasons(client.post(PATH, {"name": None, "file_path": str(path)}))) == {"name"}
     page = client.get(PATH, {"tag": "", "namespace": "", "active": ""}).json()
     assert page["total"] == 2
+    blank = client.patch(f"{PATH}/{told['id']}", {"version": "", "archetype": ""}).json()["adapter"]
+    assert (blank["version"], blank["archetype"]) == ("", "")
+    on = client.generic("POST", f"{PATH}/{told['id']}/activate", "null", "application/json")
+    assert (on.status_code, on.json()["adapter"]["active"]) == (200, True)
 
 
 def test_a_body_without_a_content_type_is_json(client: APIClient, loras: Path) -> None:
@@ -315,8 +319,8 @@ def test_who_may_not_is_told_so_and_it_is_written_down_L28(
     client: APIClient, register: Register
 ) -> None:
     adapter = register("one")
-    reader = client_of(accounts.user(Role.REVIEWER))
-    application = client_of(accounts.user(Role.APPLICATION))
+    reader = accounts.client_of(accounts.user(Role.REVIEWER))
+    application = accounts.client_of(accounts.user(Role.APPLICATION))
     writing = [
         ("post", PATH, {"name": "x", "file_path": adapter["file_path"]}),
         ("patch", f"{PATH}/{adapter['id']}", {"weight": 2}),

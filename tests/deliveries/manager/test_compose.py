@@ -18,7 +18,7 @@ from deliveries.models import Composition, DeliveryJob
 from deliveries.services.compositions import prompt_mac
 from registry.domain.packages import WEIGHTS_FILE
 from registry.models import Version
-from tests.deliveries.manager.conftest import Register, client_of
+from tests.deliveries.manager.conftest import Register
 from tests.factories import accounts, compliance
 from tests.factories import registry as make
 
@@ -134,11 +134,11 @@ def test_a_delivery_that_is_refused_leaves_nothing_behind(client: APIClient, set
 def test_who_may_compose_may_not_therefore_deliver(settings: Any) -> None:
     settings.EGRESS_ALLOW = ["127.0.0.1:9"]
     person = accounts.engineer()
-    asking_alone = client_of(person, Act.INFER)
+    asking_alone = accounts.client_of(person, Act.INFER)
     assert asking_alone.post(PATH, {"prefix": "x"}).status_code == 200
     assert asking_alone.post(PATH, {"prefix": "x", "delivery": TARGET}).status_code == 403
     settings.DELIVERY_RATE_PER_MINUTE = 1
-    both = client_of(person, Act.INFER, Act.DELIVER)
+    both = accounts.client_of(person, Act.INFER, Act.DELIVER)
     answers = [both.post(PATH, {"delivery": TARGET}).status_code for _ in range(2)]
     assert answers == [200, 429]
 

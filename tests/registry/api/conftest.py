@@ -8,12 +8,6 @@ from config.accounts.roles import Role
 from tests.factories import accounts
 
 
-def client_of(user: User, *scopes: str) -> APIClient:
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {accounts.token_text(user, *scopes)}")
-    return client
-
-
 @pytest.fixture
 def engineer(db: None) -> User:
     return accounts.engineer()
@@ -21,9 +15,9 @@ def engineer(db: None) -> User:
 
 @pytest.fixture
 def client(engineer: User) -> APIClient:
-    return client_of(engineer)
+    return accounts.client_of(engineer)
 
 
 @pytest.fixture
 def reader(db: None) -> APIClient:
-    return client_of(accounts.user(Role.REVIEWER))
+    return accounts.client_of(accounts.user(Role.REVIEWER))

@@ -44,7 +44,4 @@ def client(token: str) -> APIClient:
 
 @pytest.fixture
 def reader(db: None) -> APIClient:
-    made = APIClient()
-    text = accounts.token_text(accounts.user(Role.REVIEWER))
-    made.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
-    return made
+    return accounts.client_of(accounts.user(Role.REVIEWER))

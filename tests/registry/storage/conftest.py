@@ -161,6 +161,4 @@ def engineer(db: None) -> User:
 
 @pytest.fixture
 def client(engineer: User) -> APIClient:
-    made = APIClient()
-    made.credentials(HTTP_AUTHORIZATION=f"Bearer {accounts.token_text(engineer)}")
-    return made
+    return accounts.client_of(engineer)

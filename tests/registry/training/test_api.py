@@ -19,7 +19,6 @@ from registry.services import training_attempts as attempts
 from registry.services import training_work as work
 from tests.factories import accounts
 from tests.factories import training as make
-from tests.registry.api.conftest import client_of
 
 RUNS = "/api/v1/training-runs"
 TOLD = {"step": 2, "steps": 8, "series": [(1, 3.5), (2, 2.5)], "checkpoint_step": 2}
@@ -53,7 +52,7 @@ async def _whole(answer: Any) -> str:
 def test_upload_flag_train_and_download_through_http_A3_A31(training_folder: Path) -> None:
     make.base_model()
     ada = accounts.engineer()
-    client = client_of(ada)
+    client = accounts.client_of(ada)
     data = f"/training-data/{ada.username}/desk"
     adapter = f"/adapters/{ada.username}/desk"
     files = {**make.texts(3), "spare.txt": b"This one is not for training."}
@@ -103,21 +102,21 @@ def _train(run_id: int) -> None:
 @pytest.mark.django_db
 def test_a_run_is_read_and_listed_by_whom_it_concerns_A45() -> None:
     run = _begun()
-    client = client_of(run.requested_by)
+    client = accounts.client_of(run.requested_by)
     told = client.get(f"{RUNS}/{run.uuid}").json()
     assert (told["state"], told["attempt"], told["adapter"]) == ("running", 1, run.adapter.ref)
     assert told["progress"]["percent"] == 25.0
     assert told["series"] == [[1.0, 3.5], [2.0, 2.5]]
     assert [row["sha256"] for row in told["data"]] == [row["sha256"] for row in run.data]
     assert "notes-0" not in json.dumps(told), "names of files may tell of patients"
-    other = client_of(accounts.engineer())
+    other = accounts.client_of(accounts.engineer())
     assert [row["uuid"] for row in client.get(RUNS).json()["results"]] == [told["uuid"]]
     assert other.get(RUNS).json()["results"] == []
     for path in ("", "/events"):
         answer = other.get(f"{RUNS}/{run.uuid}{path}")
         assert (answer.status_code, answer.json()["code"]) == (404, "training-run-not-found")
     assert other.post(f"{RUNS}/{run.uuid}/cancel").status_code == 404
-    operator = client_of(accounts.user(Role.OPERATOR))
+    operator = accounts.client_of(accounts.user(Role.OPERATOR))
     assert len(operator.get(RUNS).json()["results"]) == 1
     assert APIClient().get(RUNS).status_code == 401
 
@@ -125,9 +124,9 @@ def test_a_run_is_read_and_listed_by_whom_it_concerns_A45() -> None:
 @pytest.mark.django_db
 def test_cancelling_through_http() -> None:
     run = _begun()
-    auditor = client_of(accounts.user(Role.COMPLIANCE_OFFICER))
+    auditor = accounts.client_of(accounts.user(Role.COMPLIANCE_OFFICER))
     assert auditor.post(f"{RUNS}/{run.uuid}/cancel").status_code == 403
-    client = client_of(run.requested_by)
+    client = accounts.client_of(run.requested_by)
     assert client.post(f"{RUNS}/{run.uuid}/cancel", {"reason": [1]}).status_code == 400
     for _ in range(2):
         answer = client.post(f"{RUNS}/{run.uuid}/cancel", {"reason": "wrong files"})
@@ -140,7 +139,7 @@ def test_cancelling_through_http() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_run_is_watched_as_it_moves_A39_A58() -> None:
     run = _begun()
-    client = client_of(run.requested_by)
+    client = accounts.client_of(run.requested_by)
     client.get(RUNS)  # the token's time of use is written once a minute
     seen: list[dict[str, Any]] = []
 

@@ -11,7 +11,6 @@ from rest_framework.test import APIClient
 
 from config.accounts.models import User
 from tests.factories import accounts
-from tests.registry.api.conftest import client_of
 
 CHUNK_TYPE = "application/offset+octet-stream"
 DATA = bytes(range(256)) * 400  # 102,400 bytes
@@ -62,7 +61,7 @@ def engineer(db: None) -> User:
 
 @pytest.fixture
 def client(engineer: User) -> APIClient:
-    return client_of(engineer)
+    return accounts.client_of(engineer)
 
 
 @pytest.fixture

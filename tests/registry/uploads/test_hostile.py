@@ -12,7 +12,6 @@ from registry.models import Blob, Upload
 from tests.factories import accounts
 from tests.factories import registry as make
 from tests.factories.disks import files_of_at_most
-from tests.registry.api.conftest import client_of
 
 from .conftest import Chunks, patch, sha256, unique
 
@@ -85,7 +84,7 @@ def test_a_chunk_after_completion_changes_nothing(client: APIClient, folder: Pat
 def test_somebody_elses_upload_is_not_found(client: APIClient, folder: Path) -> None:
     upload = Chunks(client)
     upload.send(0, 10)
-    other = client_of(accounts.engineer())
+    other = accounts.client_of(accounts.engineer())
     assert other.head(upload.url).status_code == 404
     assert other.get(upload.url).status_code == 404
     assert other.delete(upload.url).status_code == 404
@@ -96,7 +95,7 @@ def test_somebody_elses_upload_is_not_found(client: APIClient, folder: Path) -> 
 
 def test_who_may_not_submit_may_not_upload(client: APIClient, folder: Path) -> None:
     upload = Chunks(client)
-    reviewer = client_of(accounts.user(Role.REVIEWER))
+    reviewer = accounts.client_of(accounts.user(Role.REVIEWER))
     assert Chunks(reviewer).answer.status_code == 403
     assert reviewer.head(upload.url).status_code == 403
     assert reviewer.get("/api/v1/uploads").status_code == 403
@@ -119,7 +118,7 @@ def test_quotas_say_what_to_do(client: APIClient, folder: Path, settings: Any) -
     assert "DELETE" in answer.json()["fix"]
     assert Chunks(client, bytes(400)).answer.status_code == 201
     assert Chunks(client, b"").answer.status_code == 429
-    assert Chunks(client_of(accounts.engineer()), bytes(400)).answer.status_code == 201
+    assert Chunks(accounts.client_of(accounts.engineer()), bytes(400)).answer.status_code == 201
     # Finished ones count by their bytes until a version uses them.
     first.send(0)
     assert Chunks(client, b"").answer.status_code == 201

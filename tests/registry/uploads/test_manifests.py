@@ -12,7 +12,6 @@ from registry.events import VersionRefused, VersionSubmitted
 from registry.models import Adapter, Blob, Upload, Version
 from tests.factories import accounts
 from tests.factories import registry as make
-from tests.registry.api.conftest import client_of
 
 from .conftest import Chunks, sha256
 
@@ -61,7 +60,7 @@ def test_bytes_that_another_engineer_stored_may_be_named(
     client: APIClient, adapter: Adapter, folder: Any
 ) -> None:
     rows = _upload(client, make.package(seed=42))
-    other = client_of(accounts.engineer())
+    other = accounts.client_of(accounts.engineer())
     assert other.post(URL, {"files": rows}).status_code == 201
     assert Upload.objects.count() == 2  # the first one's own
 
