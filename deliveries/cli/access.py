@@ -5,6 +5,7 @@ import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .endings import WrongUse
 
@@ -37,10 +38,9 @@ def find_access() -> Access:
     if not all(given.values()):
         given = _from_file(access_file()) | {key: text for key, text in given.items() if text}
     url, token = given.get("url", ""), given.get("token", "")
-    if not url.startswith(("http://", "https://")):
+    if fault := _fault_of(url):
         raise WrongUse(
-            "There is no address of a server." if not url else f"{url!r} is no http address.",
-            fix=f'Set FORMULARY_URL, or write url = "https://…" into {access_file()}.',
+            fault, fix=f'Set FORMULARY_URL, or write url = "https://…" into {access_file()}.'
         )
     if not token or not token.isascii() or not token.isprintable():
         raise WrongUse(
@@ -50,6 +50,23 @@ def find_access() -> Access:
             "stops:write to stop).",
         )
     return Access(url.rstrip("/"), token)
+
+
+def _fault_of(url: str) -> str:
+    """Why this is no address of a server; empty where it is one."""
+    if not url:
+        return "There is no address of a server."
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one or not url.isascii() or not url.isprintable() or " " in url:
+        # What stands before an @ may be a password.
+        return f"{url.rpartition('@')[2][:200]!r} is no http address."
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        return "The address of the server has more than scheme, host, port and path."
+    return ""
 
 
 def _from_file(path: Path) -> dict[str, str]:

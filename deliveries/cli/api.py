@@ -11,20 +11,27 @@ import httpx
 
 from .access import Access
 from .endings import Away, Ended, Refused
+from .faults import not_ours, refusal, unanswered
 
 # A server that restarts is back within seconds; one that moves takes a minute.
 PATIENCE_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 5.0
 PAGE_ROWS = 200
-AWAY_STATUSES = frozenset({502, 503, 504})
 
 
 class Api:
     """One server under ``/api/v1/``, asked with one token."""
 
-    def __init__(self, access: Access, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        access: Access,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        note: Callable[[str], object] = lambda text: None,
+    ) -> None:
         self.patience_seconds = patience_seconds
+        self._note = note
         self._url = access.url
         # Told of every answer, for whoever wants to know what was asked.
         self.answered: list[Callable[[httpx.Response], object]] = []
@@ -59,8 +66,10 @@ class Api:
         """One request.
 
         Raises:
-            Refused: an answer of the kind 4xx, or a fault of the server.
+            Refused: an answer of the kind 4xx.
             Away: no answer, or one of a server that is not up.
+            Faulty: a fault of the server, one that can't be trusted, or none of ours.
+            WrongUse: it sends on to another address.
         """
         try:
             answer = self._client.request(
@@ -75,31 +84,30 @@ class Api:
         except httpx.InvalidURL as error:
             raise Refused(f"{path[:200]!r} can't be asked for: {error}") from error
         except httpx.HTTPError as error:
-            raise Away(
-                f"{self._url} does not answer ({type(error).__name__}).",
-                fix="Is FORMULARY_URL right and the server up? It is safe to run this again.",
-                code="away",
-            ) from error
+            raise unanswered(error, url=self._url, answer_seconds=answer_seconds) from error
         for listener in self.answered:
             listener(answer)
-        if answer.status_code in AWAY_STATUSES:
-            raise Away(f"{self._url} answers {answer.status_code}: it is not up.", code="away")
-        if answer.is_error:
-            raise _refusal(answer)
+        refused = refusal(answer, url=self._url)
+        if refused is not None:
+            raise refused
         return answer
 
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         """A request that may be repeated: a server that is away is waited for.
 
         Raises:
-            Refused, Away: as ``once``, after patience.
+            Ended: as ``once``, after patience.
         """
+        is_told = False
         for pause_seconds in self.pauses():
             try:
                 return self.once(method, path, **options)
             except Ended as error:
                 if pause_seconds is None or not _may_pass(error):
                     raise
+                if not is_told:
+                    self._note(f"{error.message} Trying for {self.patience_seconds:.0f} s …")
+                    is_told = True
                 time.sleep(pause_seconds)
         raise AssertionError("the last pause is None")
 
@@ -107,14 +115,14 @@ class Api:
         """The body of ``call``.
 
         Raises:
-            Away: something answers that is no Formulary.
+            Faulty: something answers that is no Formulary.
         """
-        return self._body(self.call(method, path, **options))
+        return self.body_of(self.call(method, path, **options))
 
     def act(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST something that must not happen twice; a key makes repeating it safe."""
         headers = {"Idempotency-Key": str(uuid4())}
-        return self._body(self.call("POST", path, json=dict(body), headers=headers))
+        return self.body_of(self.call("POST", path, json=dict(body), headers=headers))
 
     def newest(self, path: str, **params: str) -> list[dict[str, Any]]:
         """The first page of a list, newest first."""
@@ -139,16 +147,18 @@ class Api:
             pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
         yield None
 
-    def _body(self, answer: httpx.Response) -> dict[str, Any]:
+    def body_of(self, answer: httpx.Response) -> dict[str, Any]:
+        """The JSON object in an answer.
+
+        Raises:
+            Faulty: there is none.
+        """
         try:
             body = answer.json()
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            raise Away(
-                f"{self._url} answers with something that is not Formulary's.",
-                fix="Is FORMULARY_URL right? It is the address without /console or /api.",
-            )
+            raise not_ours(self._url)
         return body
 
 
@@ -160,20 +170,3 @@ def _may_pass(error: Ended) -> bool:
 def part(text: str) -> str:
     """``text`` as one part of a path, whatever is in it."""
     return quote(text, safe=":@+")
-
-
-def _refusal(answer: httpx.Response) -> Refused:
-    try:
-        problem = answer.json()
-    except ValueError:
-        problem = None
-    if not isinstance(problem, dict):
-        problem = {}
-    errors = [row for row in problem.get("errors") or [] if isinstance(row, dict)]
-    return Refused(
-        str(problem.get("detail") or f"The server answers {answer.status_code}."),
-        fix=str(problem.get("fix") or ""),
-        code=str(problem.get("code") or f"http-{answer.status_code}"),
-        status=answer.status_code,
-        errors=errors,
-    )

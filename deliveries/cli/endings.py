@@ -49,3 +49,9 @@ class Away(Ended):
     """The server does not answer, or not in time."""
 
     exit = Exit.AWAY
+
+
+class Faulty(Ended):
+    """The server answers wrongly, or can't be trusted; waiting does not mend it."""
+
+    exit = Exit.AWAY

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         screen.ended(error)
         return error.exit
     except KeyboardInterrupt:
-        screen.note("Interrupted. What was sent is kept for a day: the same command goes on.")
+        screen.ended(Ended(f"Interrupted. {_LEFT[options.command]}".strip(), code="interrupted"))
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # Whoever read us has gone; Python must not complain about it when it flushes at its end.
@@ -45,10 +45,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: Namespace, screen: Screen) -> Exit:
-    if options.command == "check" and Path(options.target).exists():
+    if options.command == "completion":
+        return _complete(screen, options)
+    if options.command == "check" and _is_there(options.target):
         return checks.check_path(screen, path=Path(options.target), base=options.base)
-    with Api(find_access()) as api:
+    with Api(find_access(), note=screen.note) as api:
         return _COMMANDS[options.command](api, screen, options)
+
+
+def _is_there(target: str) -> bool:
+    try:
+        return Path(target).exists()
+    except OSError:  # a name that is too long for any file
+        return False
+
+
+def _complete(screen: Screen, options: Namespace) -> Exit:
+    """The completions of a shell, made from the same parser that reads the command line."""
+    import shtab  # here, because no other command needs it
+
+    text = shtab.complete(_parser(), shell=options.shell)
+    if options.json:
+        screen.result({"shell": options.shell, "script": text}, ())
+    else:
+        sys.stdout.write(text)
+    return Exit.OK
 
 
 def _refuse_unspeakable(options: Namespace) -> None:
@@ -116,6 +137,15 @@ def _status(api: Api, screen: Screen, options: Namespace) -> Exit:
     return status.show_overview(api, screen)
 
 
+# What is true after an interrupt.
+_LEFT = {
+    "push": "What was sent is kept for a day: the same command goes on.",
+    "check": "Nothing was changed.",
+    "deploy": "A rollout that has begun goes on: formulary status tells.",
+    "stop": "formulary status tells whether it is stopped.",
+    "status": "Nothing was changed.",
+    "completion": "",
+}
 _COMMANDS = {
     "push": _push,
     "check": _check,
@@ -126,7 +156,11 @@ _COMMANDS = {
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="formulary", description=__doc__, epilog=EPILOG)
+    parser = ArgumentParser(
+        prog="formulary",
+        description="Adapters from a pipeline or a terminal: pushed, checked, rolled out, stopped.",
+        epilog=EPILOG,
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, text: str, *, waits: bool = False) -> ArgumentParser:
@@ -142,36 +176,41 @@ def _parser() -> ArgumentParser:
         return command
 
     one = add("push", "Make a folder or a ZIP archive a version of an adapter.", waits=True)
-    one.add_argument("path", type=Path, metavar="PATH")
+    one.add_argument("path", type=Path, metavar="PATH", help="a folder or a ZIP archive")
     one.add_argument("--adapter", required=True, metavar="REF", help="slug or namespace:slug")
-    one.add_argument("--version-name", default="", metavar="NAME")
+    one.add_argument(
+        "--version-name", default="", metavar="NAME", help="default: the next, such as v3"
+    )
     one.add_argument("--label", type=Path, metavar="FILE", help="JSON: what the version is for")
     one.add_argument("--notes", default="", help="what changed")
     one.add_argument("--parent", default="", metavar="REF", help="the version it comes from")
     one.add_argument("--wait", action="store_true", help="wait for the checks; exit 1 if blocked")
 
     one = add("check", "Check a package here, or ask what was found on a version.", waits=True)
-    one.add_argument("target", metavar="PATH_OR_REF")
+    one.add_argument("target", metavar="PATH_OR_REF", help="a package, or adapter@version_name")
     one.add_argument("--base", default="", metavar="FOLDER", help="for a package: its base model")
     one.add_argument(
         "--evidence", action="store_true", help="for a version: what its evaluations show, too"
     )
 
     one = add("deploy", "Begin a rollout of an approved version.", waits=True)
-    one.add_argument("ref", metavar="REF")
-    one.add_argument("--deployment", required=True, metavar="NAME")
+    one.add_argument("ref", metavar="REF", help="the version: adapter@version_name")
+    one.add_argument("--deployment", required=True, metavar="NAME", help="its public name")
     one.add_argument("--strategy", default="", help="as the server offers them, such as canary")
-    one.add_argument("--reason", default="")
+    one.add_argument("--reason", default="", help="goes into the audit trail")
     one.add_argument("--wait", action="store_true", help="wait; exit 0 only if it is promoted")
 
     one = add("stop", "Withdraw a version everywhere, within seconds.")
-    one.add_argument("target", metavar="DIGEST_OR_REF")
-    one.add_argument("--reason", required=True)
+    one.add_argument("target", metavar="DIGEST_OR_REF", help="64 hex digits, or a version")
+    one.add_argument("--reason", required=True, help="goes into the audit trail")
     one.add_argument("--yes", action="store_true", help="don't ask")
 
     one = add("status", "What answers under which name, or where a version stands.")
-    one.add_argument("ref", nargs="?", default="", metavar="REF")
-    one.add_argument("--deployment", default="", metavar="NAME")
+    one.add_argument("ref", nargs="?", default="", metavar="REF", help="a version; default: all")
+    one.add_argument("--deployment", default="", metavar="NAME", help="one deployment alone")
+
+    one = add("completion", "Print the completions of a shell, to be read by it at its start.")
+    one.add_argument("shell", choices=["bash", "zsh", "tcsh"])
     return parser
 
 

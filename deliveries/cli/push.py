@@ -49,7 +49,7 @@ def push(
     optional = {"version_name": version_name, "notes": notes, "parent": parent, "label": label}
     body |= {key: value for key, value in optional.items() if value}
     answer = api.call("POST", f"adapters/{part(adapter)}/versions", json=body)
-    version, is_new = answer.json(), answer.status_code == 201
+    version, is_new = api.body_of(answer), answer.status_code == 201
     ref = f"{version['adapter']}@{version['version_name']}"
     found: dict[str, Any] = {
         "version": version["runtime_name"],

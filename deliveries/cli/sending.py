@@ -159,7 +159,7 @@ class Sending:
                 raise Away(error.message) from error
             raise
         self.sent_bytes += len(chunk)
-        return _offset_of(answer), answer.json()["state"] == "done"
+        return _offset_of(answer), self._api.body_of(answer)["state"] == "done"
 
     def _standing(self, url: str) -> int:
         return _offset_of(self._api.call("HEAD", url))
