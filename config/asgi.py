@@ -6,10 +6,12 @@ from django.core.asgi import get_asgi_application
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ["FORMULARY_PROCESS"] = "web"
 _django = get_asgi_application()
 
 # After Django's set-up, because these modules read models.
 from config.accounts.large_bodies import LargeBodies  # noqa: E402
+from config.contracts import refusal_at  # noqa: E402
 from config.core.logs import configure  # noqa: E402
 from serving.gateway.app import build_app  # noqa: E402
 from serving.gateway.gateway import SCOPE_KEY, Gateway  # noqa: E402
@@ -48,4 +50,4 @@ def _asks_for_answers(path: str) -> bool:
 
 
 configure()
-application = Application(LargeBodies(_django), Gateway())  # type: ignore[arg-type]
+application = Application(LargeBodies(_django, refusal_at), Gateway())  # type: ignore[arg-type]

@@ -1,17 +1,22 @@
-"""The outward contracts: where each one's paths are listed, and how it says "not found"."""
+"""The outward contracts: where each one's paths are, how it says "not found" and "who are you"."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, URLPattern, re_path, resolve
 from django.views.decorators.csrf import csrf_exempt
 
+from config.accounts.large_bodies import Refusal
 from config.core import problems
+from registry.api.artifact_contract import CORS
 
 NOTHING_HERE = "There is nothing here."
+_JSON = {"Content-Type": "application/json"}
+_PROBLEM = {"Content-Type": problems.CONTENT_TYPE}
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,8 @@ class Contract:
     mount: str
     urls: str
     not_found: Callable[[HttpRequest], HttpResponse]
+    # From a problem document to what a refusal looks like here, before any view is asked.
+    refused: Callable[[Mapping[str, Any]], Refusal]
 
 
 def _not_found_as_detail(_: HttpRequest) -> HttpResponse:
@@ -42,11 +49,67 @@ def _not_found_as_error(_: HttpRequest) -> HttpResponse:
     return JsonResponse({"error": NOTHING_HERE, "error_code": "NOT_FOUND"}, status=404)
 
 
-SAGEMAKER = Contract("sagemaker", "serving.api.sagemaker_urls", _not_found_as_detail)
-MANAGER = Contract("manager", "deliveries.api.manager_urls", _not_found_as_problem)
-ARTIFACTS = Contract("lambda", "registry.api.artifact_urls", _not_found_as_error)
-AVATARS = Contract("avatar", "registry.api.avatar_urls", _not_found_as_coded_detail)
+def _words(problem: Mapping[str, Any]) -> str:
+    return f"{problem['detail']} {problem.get('fix', '')}".strip()
+
+
+def _refused_as_detail(problem: Mapping[str, Any]) -> Refusal:
+    return Refusal({"detail": _words(problem)}, _JSON)
+
+
+def _refused_as_coded_detail(problem: Mapping[str, Any]) -> Refusal:
+    kept = ("detail", "code", "request_id", "fix")
+    return Refusal({key: problem[key] for key in kept if key in problem}, _JSON)
+
+
+def _refused_as_problem(problem: Mapping[str, Any]) -> Refusal:
+    return Refusal({**problem, "invalid_params": []}, _PROBLEM)
+
+
+def _refused_as_error(problem: Mapping[str, Any]) -> Refusal:
+    code = problem["code"].upper().replace("-", "_")
+    return Refusal({"error": _words(problem), "error_code": code}, {**_JSON, **CORS})
+
+
+SAGEMAKER = Contract(
+    "sagemaker", "serving.api.sagemaker_urls", _not_found_as_detail, _refused_as_detail
+)
+MANAGER = Contract(
+    "manager", "deliveries.api.manager_urls", _not_found_as_problem, _refused_as_problem
+)
+ARTIFACTS = Contract("lambda", "registry.api.artifact_urls", _not_found_as_error, _refused_as_error)
+AVATARS = Contract(
+    "avatar", "registry.api.avatar_urls", _not_found_as_coded_detail, _refused_as_coded_detail
+)
 CONTRACTS = (SAGEMAKER, MANAGER, ARTIFACTS, AVATARS)
+# Whose shape a refusal has where the body may not be read: of ``/adapters`` and ``/adapters/{x}``
+# the manager's, whose problem documents have SageMaker's ``detail`` too.
+_AT_THE_ROOT: Mapping[str, Contract] = {
+    "training-data": AVATARS,
+    "persistence": AVATARS,
+    "adapters": MANAGER,
+    "compose": MANAGER,
+    "deliveries": MANAGER,
+    "artifact": ARTIFACTS,
+    "artifacts": ARTIFACTS,
+}
+_HUB = "/api/models"
+_SWITCHES = ("activate", "deactivate")
+
+
+def refusal_at(path: str, problem: Mapping[str, Any]) -> Refusal:
+    """What stands for ``problem`` at ``path``, in the shape of the contract that is there."""
+    first, *rest = path.strip("/").split("/")
+    contract = next((found for found in CONTRACTS if found.mount == first), None)
+    if contract is None:
+        contract = _AT_THE_ROOT.get(first)
+        if first == "adapters" and len(rest) > 1 and rest[1] not in _SWITCHES:
+            contract = AVATARS
+    if contract is not None:
+        return contract.refused(problem)
+    if f"{path}/".startswith(f"{_HUB}/"):
+        return Refusal({**problem, "error": _words(problem)}, _PROBLEM)
+    return Refusal(problem, _PROBLEM)
 
 
 def hand_on(request: HttpRequest, contract: Contract, path: str) -> HttpResponseBase:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from rest_framework import status
+from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -11,6 +12,7 @@ from config.accounts.permissions import needs_any
 from config.accounts.roles import Act
 from config.core import problems
 from config.core.errors import Invalid
+from config.core.strict_json import NameTwice
 from deliveries.api.manager_base import ManagerView
 from serving.sagemaker.errors import FieldsInvalid
 from serving.sagemaker.requests import parse_json
@@ -73,6 +75,8 @@ def _faults(request: HttpRequest) -> str:
     data: Any
     try:
         data = parse_json(request.body)
+    except NameTwice as error:
+        raise ParseError(f"JSON parse error: {error}.") from None
     except ValueError:
         data = request.GET.dict()
     try:

@@ -5,9 +5,11 @@ Django under ASGI writes a whole body to disk before any view asks who sends it.
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
@@ -27,6 +29,18 @@ DISCARDED_BYTES = 16 << 20
 DISCARDED_SECONDS = 2.0
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """The body of a 401, to be written as JSON, and the headers that it needs."""
+
+    body: Mapping[str, Any]
+    headers: Mapping[str, str]
+
+
+# From the path and the problem document to what the contract that stands there says.
+RefusalAt = Callable[[str, Mapping[str, Any]], Refusal]
+
+
 class LargeBodies:
     """In front of Django: a body that would not fit in memory needs a known token or session.
 
@@ -34,8 +48,9 @@ class LargeBodies:
     whether the body is worth disk space.
     """
 
-    def __init__(self, django: ASGIApp) -> None:
+    def __init__(self, django: ASGIApp, refusal_at: RefusalAt | None = None) -> None:
         self._django = django
+        self._refusal_at = refusal_at or _as_it_is
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -45,7 +60,7 @@ class LargeBodies:
             }
             known = sync_to_async(_is_known, thread_sensitive=False)
             if _may_be_large(headers) and not await known(headers, scope["path"]):
-                await _refuse(receive, send)
+                await _refuse(self._refusal_at, scope["path"], receive, send)
                 return
         await self._django(scope, receive, send)
 
@@ -73,9 +88,14 @@ def _is_known(headers: Mapping[str, str], path: str) -> bool:
         connections.close_all()
 
 
-async def _refuse(receive: Receive, send: Send) -> None:
+def _as_it_is(path: str, refusal: Mapping[str, Any]) -> Refusal:
+    return Refusal(refusal, {"Content-Type": CONTENT_TYPE})
+
+
+async def _refuse(refusal_at: RefusalAt, path: str, receive: Receive, send: Send) -> None:
     request_id = uuid4().hex
-    body = json.dumps(
+    told = refusal_at(
+        path,
         problem(
             status=401,
             code="not-authenticated",
@@ -83,15 +103,17 @@ async def _refuse(receive: Receive, send: Send) -> None:
             detail="A body of this size is taken only from a signed-in account or a valid token.",
             fix="Send Authorization: Bearer with a valid API token. Nothing was stored.",
         )
-        | {"request_id": request_id}
-    ).encode()
-    headers = [
-        (b"content-type", CONTENT_TYPE.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"www-authenticate", b"Bearer"),
-        (b"connection", b"close"),
-        (b"x-request-id", request_id.encode()),
-    ]
+        | {"request_id": request_id},
+    )
+    body = json.dumps(told.body).encode()
+    given = {
+        **told.headers,
+        "Content-Length": str(len(body)),
+        "WWW-Authenticate": "Bearer",
+        "Connection": "close",
+        "X-Request-Id": request_id,
+    }
+    headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
     await send({"type": "http.response.start", "status": 401, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})
     # A connection that is closed while its client still sends is reset, answer and all.

@@ -1,10 +1,10 @@
 """Serializer fields for JSON that comes as a value, or as text in a form."""
 
-import json
 from typing import Any
 
 from rest_framework import serializers
 
+from config.core.strict_json import NameTwice, loads
 from config.core.texts import find_unstorable
 
 
@@ -19,6 +19,7 @@ class JsonField(serializers.JSONField):
     is_text = False
     default_error_messages = {
         "invalid": "This is not JSON.",
+        "twice": "This is not JSON: {why}.",
         "unstorable": "This can't be stored: at {place} it {why}.",
     }
 
@@ -30,13 +31,12 @@ class JsonField(serializers.JSONField):
         """
         if getattr(data, "is_json_string", False) or (self.is_text and isinstance(data, str)):
             try:
-                data = json.loads(data, parse_constant=self._refuse)
-            except (ValueError, RecursionError):
+                data = loads(data)
+            except NameTwice as error:
+                self.fail("twice", why=str(error))
+            except ValueError:
                 self.fail("invalid")
         place, why = find_unstorable(data)
         if why:
             self.fail("unstorable", place=place or "/", why=why)
         return data
-
-    def _refuse(self, name: str) -> None:
-        raise ValueError(f"{name} is no JSON")

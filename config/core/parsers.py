@@ -1,16 +1,21 @@
-"""JSON bodies: what the standard parser would turn into an error of ours is refused by name."""
+"""JSON bodies: what the standard parser would let through or break on is refused by name."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from config.core.strict_json import loads
+
 
 class StrictJSONParser(JSONParser):
-    """JSON without endless nesting, which would end the parser instead of the request.
+    """JSON without names that stand twice, NaN, Infinity and endless nesting.
 
-    What the texts in it may hold is judged by ``StrictRequest``, for every kind of body.
+    What the texts in it may hold, and how deep it may be, is judged by ``StrictRequest``, for every
+    kind of body.
     """
 
     def parse(
@@ -22,9 +27,19 @@ class StrictJSONParser(JSONParser):
         """The parsed body.
 
         Raises:
-            ParseError: it is no JSON, or too deeply nested.
+            RequestDataTooBig: it has more bytes than are held in memory.
+            ParseError: it is no JSON, or one that readers would understand differently.
         """
+        limit_bytes: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        raw: bytes = stream.read(limit_bytes + 1)
+        if len(raw) > limit_bytes:
+            raise RequestDataTooBig(f"The JSON has more than {limit_bytes} bytes.")
         try:
-            return super().parse(stream, media_type, parser_context)
-        except RecursionError as error:
-            raise ParseError("The JSON is nested too deeply.") from error
+            # StrictRequest has seen that it is said to be UTF-8.
+            return loads(raw.decode())
+        except ValueError as error:
+            raise ParseError(f"JSON parse error: {_reason(error)}.") from error
+
+
+def _reason(error: ValueError) -> str:
+    return "the bytes are no UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)

@@ -1,12 +1,12 @@
 """OpenAI-shaped requests: what is understood, what is refused, and by which parameter's name."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from config.core.errors import DomainError, ErrorKind
+from config.core.strict_json import NameTwice, parse
 from serving.domain import shown
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -101,8 +101,12 @@ def parse_body(raw: bytes) -> dict[str, Any]:
         RequestRefused: it is not JSON, or not an object.
     """
     try:
-        body = json.loads(raw, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        body = parse(raw)
+    except NameTwice as error:
+        raise RequestRefused(
+            f"The body is not valid JSON: {error}.", fix="Send each member once."
+        ) from error
+    except ValueError as error:
         raise RequestRefused(
             "The body is not valid JSON.", fix="Send a JSON object in UTF-8."
         ) from error
@@ -311,7 +315,3 @@ def _whole(body: Mapping[str, Any], name: str, low: int, high: int) -> int | Non
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise RequestRefused(f"{name} is not a whole number from {low} to {high}.", param=name)
     return value
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")

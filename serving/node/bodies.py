@@ -1,6 +1,5 @@
 """Request bodies of the node's routes, checked and typed."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from config.core import strict_json
 from serving.engines.base import GenerateRequest
 from serving.engines.errors import RequestInvalid
 from serving.node.packages import DIGEST
@@ -43,9 +43,9 @@ async def read_object(request: Request) -> dict[str, Any]:
         if len(raw) > MAX_BODY_BYTES:
             raise BodyTooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
     try:
-        body = json.loads(bytes(raw))
-    except (ValueError, RecursionError) as error:
-        raise RequestInvalid("the body is not JSON") from error
+        body = strict_json.parse(bytes(raw))
+    except ValueError as error:
+        raise RequestInvalid(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise RequestInvalid("the body is not a JSON object")
     return body

@@ -12,7 +12,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
+from config.core.database_errors import as_busy
 from serving.sagemaker.constants import MODEL_SERVER_ERROR
+from serving.sagemaker.errors import refusal_of
 from serving.sagemaker.factory import respond, waits
 from serving.sagemaker.registry import Handler
 from serving.sagemaker.requests import Request
@@ -141,7 +143,8 @@ def _refusal(error: Exception) -> Response | None:
         return Response({"detail": "Forbidden"}, 403)
     if isinstance(error, RequestDataTooBig):
         return Response({"detail": "The request body is too large"}, 413)
-    return None
+    busy = as_busy(error)
+    return None if busy is None else refusal_of(busy)
 
 
 def _fault(error: Exception, request: HttpRequest) -> Response:

@@ -1,9 +1,10 @@
 """A request as the toolkit sees it, whatever framework it came through."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any
+
+from config.core import strict_json
 
 
 class Headers(dict[str, str]):
@@ -27,29 +28,14 @@ class Headers(dict[str, str]):
         return super().get(name.lower(), default)
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("a number is out of range")
-    return value
-
-
 def parse_json(raw: bytes) -> Any:
-    """The JSON value in ``raw``; numbers are finite.
+    """The JSON value in ``raw``; numbers are finite, and no object has a name twice.
 
     Raises:
+        NameTwice: naming the member.
         ValueError: it is no JSON; the message holds positions and nothing of the text.
     """
-    try:
-        return json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
-    except UnicodeDecodeError:
-        raise ValueError("the bytes are no UTF-8 text") from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    return strict_json.parse(raw)
 
 
 class Request:

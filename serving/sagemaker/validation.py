@@ -47,6 +47,11 @@ def read_register_request(data: Any) -> RegisterRequest:
     return RegisterRequest(name=name, src=src, preload=preload, pin=pin)
 
 
+def unreadable_fields(error: ValueError) -> FieldsInvalid:
+    """The refusal of a body whose fields can't be told; ``error`` says why."""
+    return FieldsInvalid([_fault("json_invalid", None, f"JSON decode error: {error}")])
+
+
 def _fault(kind: str, field: str | None, message: str) -> _Fault:
     return {"type": kind, "loc": [] if field is None else [field], "msg": message}
 

@@ -1,9 +1,12 @@
 """Idempotency keys, through HTTP."""
 
+import io
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.handlers.asgi import ASGIRequest
 from django.test import Client
 
 from compliance.models import SigningLock
@@ -13,6 +16,7 @@ from config.accounts.selectors import actor_of
 from config.accounts.services import idempotency, second_factors
 from config.accounts.tasks import sweep_idempotency_keys
 from config.core import clock
+from registry.api.adapters import AdapterList
 from registry.models import Adapter
 from registry.services import adapters
 from tests.factories import accounts
@@ -229,3 +233,30 @@ def test_an_answer_that_says_to_try_again_is_not_kept(engineer: User) -> None:
     SigningLock.objects.update(locked_until=None)
     again = _post(client, {"reason": "weak", **proof}, url=path)
     assert (again.status_code, again.json()["state"]) == (200, "rejected")
+
+
+def test_two_keys_in_one_request_are_refused(engineer: User, wanted: dict[str, Any]) -> None:
+    """Django joins them with a comma; the scope of the request has them as they came."""
+    token = accounts.token_text(engineer).encode()
+    body = json.dumps(wanted).encode()
+    headers = [
+        (b"authorization", b"Bearer " + token),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    keys = [(b"idempotency-key", b"k1"), (b"idempotency-key", b"k2")]
+    scope = {"type": "http", "method": "POST", "path": URL, "headers": headers + keys}
+    refused = AdapterList.as_view()(ASGIRequest(scope, io.BytesIO(body))).render()
+    assert refused.status_code == 400
+    assert json.loads(refused.content)["code"] == "idempotency-key-invalid"
+    assert not Adapter.objects.exists()
+    scope["headers"] = headers + keys[:1]
+    taken = AdapterList.as_view()(ASGIRequest(scope, io.BytesIO(body)))
+    assert taken.status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "k\u00e9", "a\tb"])
+def test_a_key_that_is_none_is_refused(client: Client, wanted: dict[str, Any], key: str) -> None:
+    answer = _post(client, wanted, key)
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency-key-invalid")
+    assert not Adapter.objects.exists()

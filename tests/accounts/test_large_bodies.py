@@ -16,6 +16,7 @@ from django.test import Client
 from config.accounts import large_bodies
 from config.accounts.roles import Role
 from config.asgi import _django
+from config.contracts import refusal_at
 from tests.factories import accounts
 from tests.factories import gateway as servers
 from tests.factories import registry as make
@@ -121,3 +122,44 @@ def test_known_callers_upload_as_ever(url: str, spool: Spool) -> None:
     cookie = {"Cookie": f"sessionid={client.cookies['sessionid'].value}"}
     answer = httpx.post(where, files={"archive": io.BytesIO(package)}, headers=cookie, timeout=60)
     assert answer.status_code == 403  # known, and not allowed: the view says it
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/adapters",
+        "/sagemaker/adapters",
+        "/manager/adapters",
+        "/manager/compose",
+        "/lambda/artifact/model",
+        "/avatar/persistence/adapters/restore/one",
+        "/adapters",
+        "/adapters/4b5c6a3e-0b1a-4d7e-9c55-2d9f5a6f7c11/activate",
+        "/adapters/somebody/one/train",
+        "/training-data/somebody/one/upload",
+        "/compose",
+        "/artifact/model",
+        "/api/models/ns/repo/paths-info/main",
+    ],
+)
+def test_each_contract_refuses_a_large_body_in_the_shape_of_its_small_ones(path: str) -> None:
+    """Compared with what the view itself says to a small body of an unknown caller."""
+    small = Client().post(path, "{}", content_type="application/json")
+    assert small.status_code == 401, small.content
+    problem = {"type": "/docs/problems/x", "title": "X", "status": 401, "code": "not-authenticated",
+               "detail": "No.", "fix": "Sign in.", "request_id": "1"}  # fmt: skip
+    refusal = refusal_at(path, problem)
+    said = small.json()
+    # Ours says how to mend it besides, in a member that the contract has.
+    assert refusal.body.keys() - {"fix"} == said.keys() - {"fix"}
+    assert refusal.headers["Content-Type"] == small["Content-Type"]
+    for name in ("Access-Control-Allow-Origin",):
+        assert refusal.headers.get(name) == small.get(name)
+
+
+def test_the_server_sends_it_so(spool: Spool) -> None:
+    with servers.served(large_bodies.LargeBodies(_django, refusal_at)) as url:
+        answer = httpx.post(f"{url}/lambda/artifact/model", content=bytes(3 << 20))
+    assert answer.status_code == 401
+    assert answer.json()["error_code"] == "NOT_AUTHENTICATED"
+    assert answer.headers["www-authenticate"] == "Bearer"

@@ -1,5 +1,6 @@
 """``Idempotency-Key`` on every writing request of the API."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
@@ -55,9 +56,9 @@ class IdempotentView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate and authorise, then claim the request's key."""
         super().initial(request, *args, **kwargs)
-        key = request.headers.get(HEADER)
-        if key is None or request.method not in WRITING:
+        if request.headers.get(HEADER) is None or request.method not in WRITING:
             return
+        key = _key_of(request)
         if not (0 < len(key) <= MAX_LETTERS and key.isascii() and key.isprintable()):
             raise IdempotencyKeyInvalid(
                 f"{HEADER} must have 1 to {MAX_LETTERS} printable ASCII characters.",
@@ -95,6 +96,21 @@ class IdempotentView(APIView):
             ),
             is_kept=self.is_answer_kept and is_whole,
         )
+
+
+def _key_of(request: Request) -> str:
+    """The key that is sent.
+
+    Raises:
+        IdempotencyKeyInvalid: there are two. Django would join them with a comma into one that
+            neither the client nor a proxy ever made up.
+    """
+    scope: Mapping[str, Any] = getattr(request._request, "scope", {})
+    if sum(name.lower() == HEADER.lower().encode() for name, _ in scope.get("headers", ())) > 1:
+        raise IdempotencyKeyInvalid(
+            f"There are several headers {HEADER}.", fix="Send one key for one act."
+        )
+    return request.headers.get(HEADER, "")
 
 
 def _principal(request: Request) -> str:

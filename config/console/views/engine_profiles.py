@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from config.accounts.roles import Act
 from config.console.views.page import Page, crumb
+from config.core import strict_json
 from config.core.errors import Invalid
 from serving.domain.engine_profiles import FIELDS, SHAPE_FIELDS, EngineProfile
 from serving.selectors import engine_profiles as reads
@@ -97,8 +98,8 @@ def _label(name: str) -> str:
 
 def _shape(text: str) -> Any:
     try:
-        return json.loads(text or "{}")
-    except (ValueError, RecursionError) as error:
+        return strict_json.parse(text or "{}")
+    except ValueError as error:
         raise Invalid(
             _("A shape is not JSON."), fix=_('Write an object, like {"name": "body.name"}.')
         ) from error

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from config.core.strict_json import NameTwice
 from serving.sagemaker.base import BaseLoRAApiTransform
 from serving.sagemaker.constants import ADAPTER_FAULTS, ResponseMessage
 from serving.sagemaker.models import BaseLoRATransformRequestOutput
 from serving.sagemaker.requests import Request
 from serving.sagemaker.responses import Response
-from serving.sagemaker.validation import read_register_request
+from serving.sagemaker.validation import read_register_request, unreadable_fields
 
 FAILED_DEPENDENCY = 424
 
@@ -30,10 +31,12 @@ class RegisterLoRAApiTransform(BaseLoRAApiTransform):
         """Check the fields of the body, or of the query where the body is no JSON.
 
         Raises:
-            FieldsInvalid: a field is missing or malformed.
+            FieldsInvalid: a field is missing or malformed, or stands there twice.
         """
         try:
             data = raw_request.data
+        except NameTwice as error:
+            raise unreadable_fields(error) from None
         except ValueError:
             # Callers of SageMaker and DJL put the four fields into the query.
             data = raw_request.query_params
