@@ -8,6 +8,9 @@ import sys
 def main() -> None:
     """Run the command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    # The control loop works without end; all other commands are run by people, and end.
+    is_control = sys.argv[1:2] == ["run_control"]
+    os.environ["FORMULARY_PROCESS"] = "worker" if is_control else "command"
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

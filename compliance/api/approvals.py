@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from compliance import selectors
 from compliance.services import approvals
-from config.accounts.api.base import PROBLEMS, ApiView, ListView
+from config.accounts.api.base import PROBLEMS, ApiView, ListView, problems
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
 from registry.selectors import version_by_ref
@@ -33,6 +33,7 @@ class ApprovalList(ListView):
     """Requests for approval."""
 
     permission_classes = [needs(Act.REQUEST_APPROVAL)]
+    query_names = ListView.query_names | {"version"}
 
     @extend_schema(
         operation_id="approval_requests_list",
@@ -82,7 +83,7 @@ class Sign(ApiView):
     @extend_schema(
         operation_id="approval_requests_sign",
         request=SignRequestSerializer,
-        responses={200: ApprovalDetailSerializer, **PROBLEMS},
+        responses={200: ApprovalDetailSerializer, **problems(429)},
         auth=SESSION_ALONE,
     )
     def post(self, request: Request, uuid: UUID) -> Response:
@@ -107,7 +108,7 @@ class Reject(ApiView):
     @extend_schema(
         operation_id="approval_requests_reject",
         request=RejectRequestSerializer,
-        responses={200: ApprovalDetailSerializer, **PROBLEMS},
+        responses={200: ApprovalDetailSerializer, **problems(429)},
         auth=SESSION_ALONE,
     )
     def post(self, request: Request, uuid: UUID) -> Response:

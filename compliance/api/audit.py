@@ -17,6 +17,7 @@ class AuditList(ListView):
     """Events."""
 
     permission_classes = [needs(Act.AUDIT, reading=Act.AUDIT)]
+    query_names = ListView.query_names | frozenset(AuditQuerySerializer().fields)
 
     @extend_schema(
         operation_id="audit_list",

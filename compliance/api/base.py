@@ -9,9 +9,13 @@ from registry.selectors import version_by_ref
 
 
 def version_in_query(request: Request) -> Version | None:
-    """The version that ``?version=`` names, or None."""
-    ref = request.query_params.get("version", "")
-    return version_by_ref(ref) if ref else None
+    """The version that ``?version=`` names; None where it is not there.
+
+    Raises:
+        RefInvalid, VersionNotFound: it names none, or is empty.
+    """
+    ref = request.query_params.get("version")
+    return version_by_ref(ref) if ref is not None else None
 
 
 def needs_session(request: Request, what: str) -> None:

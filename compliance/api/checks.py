@@ -24,6 +24,7 @@ class CheckList(ListView):
     """Runs of checks."""
 
     permission_classes = [needs(Act.SUBMIT)]
+    query_names = ListView.query_names | {"version"}
 
     @extend_schema(
         operation_id="checks_list",
@@ -52,6 +53,7 @@ class Gate(ApiView):
     """The gate of one version."""
 
     permission_classes = [needs(Act.READ)]
+    query_names = frozenset({"version"})
 
     @extend_schema(
         operation_id="checks_gate",

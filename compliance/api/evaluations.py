@@ -80,6 +80,7 @@ class EvaluationList(ListView):
     """Runs of sets through versions."""
 
     permission_classes = [needs(Act.EVALUATE)]
+    query_names = ListView.query_names | {"version"}
 
     @extend_schema(
         operation_id="evaluations_list",

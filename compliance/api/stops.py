@@ -28,6 +28,7 @@ class PermissionList(ListView):
     """Permissions."""
 
     permission_classes = [needs(Act.READ)]
+    query_names = ListView.query_names | {"version"}
 
     @extend_schema(
         operation_id="permissions_list",

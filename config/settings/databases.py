@@ -1,6 +1,34 @@
 """The database and the cache."""
 
+import environ
+
+from config.core.database_limits import UNLIMITED, Limits
+
 from .house import FORMULARY_HOME, env
+
+# The entry points say what they are (config/asgi.py, config/celery.py, manage.py).
+FORMULARY_PROCESS = env.str("FORMULARY_PROCESS", default="command")
+try:
+    _LIMITS = {
+        "web": Limits(
+            statement_seconds=env.float("WEB_STATEMENT_SECONDS", default=30.0),
+            lock_seconds=env.float("WEB_LOCK_SECONDS", default=15.0),
+        ),
+        "worker": Limits(
+            statement_seconds=env.float("WORKER_STATEMENT_SECONDS", default=600.0),
+            lock_seconds=env.float("WORKER_LOCK_SECONDS", default=60.0),
+        ),
+        "command": UNLIMITED,
+    }
+except ValueError as _error:
+    raise environ.ImproperlyConfigured(
+        f"WEB_STATEMENT_SECONDS, WEB_LOCK_SECONDS, WORKER_STATEMENT_SECONDS, WORKER_LOCK_SECONDS: "
+        f"{_error}"
+    ) from None
+if FORMULARY_PROCESS not in _LIMITS:
+    raise environ.ImproperlyConfigured(
+        f"FORMULARY_PROCESS is {FORMULARY_PROCESS!r}; it must be web, worker or command"
+    )
 
 DATABASE_URL = env.str("DATABASE_URL", default="")
 if DATABASE_URL:
@@ -11,9 +39,7 @@ if DATABASE_URL:
             # reconnect_timeout ends the pool's growing waits: a database that was away for
             # minutes is found again within seconds.
             "pool": {"min_size": 1, "max_size": 12, "timeout": 10, "reconnect_timeout": 10},
-            # A process that hangs in the middle of a transaction lets go of its locks: nobody, and
-            # no stop, waits for it longer.
-            "options": "-c idle_in_transaction_session_timeout=30000",
+            "options": _LIMITS[FORMULARY_PROCESS].options(),
         }
 else:
     DATABASES = {

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.core.middleware.RequestIdMiddleware",
+    "config.core.busy_database.BusyDatabaseMiddleware",
     "serving.api.open_paths.OpenPaths",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -30,6 +30,7 @@ class AdapterList(ManagerView):
     """All adapters."""
 
     permission_classes = [needs(Act.SUBMIT)]
+    query_names = frozenset(EntryQuerySerializer().fields)
 
     @extend_schema(
         operation_id="manager_adapters_list",
@@ -175,7 +176,8 @@ def _body(entry: LoraEntry) -> dict[str, Any]:
 def _ordinal(request: Request) -> int | None:
     """The ordinal of body or query; two that differ are refused."""
     found = set()
-    for data in (request.data, request.query_params.dict()):
+    body = {} if request.data is None else request.data  # null, as some clients write "nothing"
+    for data in (body, request.query_params.dict()):
         given = OrdinalSerializer(data=data)
         given.is_valid(raise_exception=True)
         found.add(given.validated_data.get("ordinal"))

@@ -1,5 +1,6 @@
 """Uploads in chunks: begin, ask, continue, end."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,8 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.accounts.api.base import PROBLEMS, ApiView, ListView
+from config.accounts.api.base import PROBLEMS, ApiView, ListView, problems
+from config.accounts.api.queries import QueryInvalid
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
 from registry import selectors
@@ -22,7 +24,7 @@ from registry.errors import UploadOffsetWrong
 from registry.models import Upload
 from registry.services import uploads
 
-from .upload_serializers import UploadRequestSerializer, UploadSerializer
+from .upload_serializers import SHA256, UploadRequestSerializer, UploadSerializer
 from .uploads import take_unannounced_body
 
 CHUNK_TYPE = "application/offset+octet-stream"
@@ -42,6 +44,7 @@ class UploadList(ListView):
     """The caller's uploads."""
 
     permission_classes = [needs(Act.SUBMIT, reading=Act.SUBMIT)]
+    query_names = ListView.query_names | {"sha256"}
 
     @extend_schema(
         operation_id="uploads_list",
@@ -50,13 +53,17 @@ class UploadList(ListView):
     )
     def get(self, request: Request) -> Response:
         """One's own, newest first; this is how a client finds what to resume."""
-        sha256 = request.query_params.get("sha256", "")
+        sha256 = str(request.query_params.get("sha256", ""))
+        if "sha256" in request.query_params and not re.fullmatch(SHA256, sha256):
+            raise QueryInvalid(
+                "sha256", "sha256 is no digest.", fix="Give 64 hexadecimal digits in lower case."
+            )
         return self.page(selectors.uploads_of(self.user, sha256), UploadSerializer)
 
     @extend_schema(
         operation_id="uploads_begin",
         request=UploadRequestSerializer,
-        responses={201: UploadSerializer, **PROBLEMS},
+        responses={201: UploadSerializer, **problems(429, 507)},
     )
     def post(self, request: Request) -> Response:
         """Declare a file; its bytes follow by PATCH to the Location."""
@@ -102,7 +109,7 @@ class UploadDetail(ApiView):
         operation_id="uploads_continue",
         parameters=CHUNK_HEADERS,
         request={CHUNK_TYPE: OpenApiTypes.BINARY},
-        responses={200: UploadSerializer, **PROBLEMS},
+        responses={200: UploadSerializer, **problems(429, 507)},
     )
     def patch(self, request: Request, uuid: UUID) -> Response:
         """Append a chunk of at most 16 MiB; with the last byte the whole is hashed and stored."""

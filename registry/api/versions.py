@@ -10,7 +10,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.accounts.api.base import PROBLEMS, ApiView, ListView
+from config.accounts.api.base import PROBLEMS, ApiView, ListView, problems
 from config.accounts.models import User
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
@@ -63,7 +63,7 @@ class VersionList(ListView):
             "multipart/form-data": SubmissionSerializer,
             "application/json": ManifestSerializer,
         },
-        responses={200: VersionSerializer, 201: VersionSerializer, **PROBLEMS},
+        responses={200: VersionSerializer, 201: VersionSerializer, **problems(507)},
     )
     def post(self, request: Request, ref: str) -> Response:
         """Submit a package: its files, or as JSON the digests of bytes that are stored.

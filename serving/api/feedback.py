@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.accounts.api.base import PROBLEMS, ApiView
+from config.accounts.api.base import ApiView, problems
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
 from serving.services import feedback
@@ -42,7 +42,7 @@ class FeedbackList(ApiView):
     @extend_schema(
         operation_id="feedback_record",
         request=FeedbackRequestSerializer,
-        responses={200: FeedbackSerializer, **PROBLEMS},
+        responses={200: FeedbackSerializer, **problems(410)},
     )
     def post(self, request: Request) -> Response:
         """Say that an answer was good or bad; the first verdict of an answer counts."""

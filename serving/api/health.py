@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.accounts.api.base import PROBLEMS, ApiView, ListView
+from config.accounts.api.queries import one_of
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
 from serving.domain.facts import AlertSeverity
@@ -94,6 +95,7 @@ class AlertList(ListView):
     """Alerts."""
 
     permission_classes = [needs(Act.READ)]
+    query_names = ListView.query_names | {"state"}
 
     @extend_schema(
         operation_id="alerts_list",
@@ -104,7 +106,7 @@ class AlertList(ListView):
     )
     def get(self, request: Request) -> Response:
         """All alerts, newest first; with `state=open` what is wrong now, critical first."""
-        if request.query_params.get("state") == "open":
+        if one_of(request.query_params, "state", ("open", "all")) == "open":
             rows = AlertSerializer(reads.open_alerts(), many=True).data
             return Response({"next": None, "previous": None, "results": rows})
         return self.page(reads.alerts(), AlertSerializer)

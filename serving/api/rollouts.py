@@ -72,6 +72,7 @@ class RolloutPreview(ApiView):
     """What a rollout would cost."""
 
     permission_classes = [needs(Act.READ)]
+    query_names = frozenset(PreviewRequestSerializer().fields)
 
     @extend_schema(
         operation_id="rollouts_preview",

@@ -1,7 +1,7 @@
 """The base of every room's API views: actor, audit of refusals, paging."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from auditlog.context import auditlog_value
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
@@ -20,11 +20,13 @@ from config.accounts.events import AccessRefused
 from config.accounts.models import User
 from config.core.actors import Actor
 from config.core.addresses import asked_for
+from config.core.database_errors import as_busy
 from config.core.errors import DomainError, ErrorKind
 from config.core.events import publish
 from config.core.requests import StrictRequest
 
 from .idempotency import IdempotentView
+from .queries import QueryInvalid, refuse_unknown, whole_number
 from .serializers import ProblemSerializer
 
 _Problem = OpenApiResponse(ProblemSerializer, description="A problem document (RFC 9457)")
@@ -32,6 +34,11 @@ _Problem = OpenApiResponse(ProblemSerializer, description="A problem document (R
 PROBLEMS: Mapping[tuple[int, str], OpenApiResponse] = {
     (status, "application/problem+json"): _Problem for status in (400, 401, 403, 404, 409, 422)
 }
+
+
+def problems(*more: int) -> Mapping[tuple[int, str], OpenApiResponse]:
+    """``PROBLEMS`` and those of a view that may answer with these statuses besides."""
+    return {**PROBLEMS, **{(status, "application/problem+json"): _Problem for status in more}}
 
 
 # Keys are 64-bit in every database that we run on.
@@ -47,7 +54,12 @@ class RequestTooLarge(DomainError):
 
 
 class ApiView(IdempotentView):
-    """A view of the API; subclasses set ``permission_classes = [needs(Act.X)]``."""
+    """A view of the API; subclasses set ``permission_classes = [needs(Act.X)]``.
+
+    ``query_names``: the parameters that reading takes; others are refused. None: whatever comes.
+    """
+
+    query_names: ClassVar[frozenset[str] | None] = None
 
     @property
     def actor(self) -> Actor:
@@ -81,6 +93,8 @@ class ApiView(IdempotentView):
         context = auditlog_value.get(None)
         if context is not None:
             context["actor"] = request.user
+        if self.query_names is not None and request.method in {"GET", "HEAD"}:
+            refuse_unknown(request.query_params, allowed=self.query_names)
 
     def handle_exception(self, exc: Exception) -> Response:
         """Write a refused attempt into the audit trail, then answer with a problem document."""
@@ -94,6 +108,7 @@ class ApiView(IdempotentView):
                         reason=str(exc.detail)[:500],
                     )
                 )
+        exc = as_busy(exc) or exc
         if isinstance(exc, RequestDataTooBig | TooManyFilesSent | TooManyFieldsSent):
             exc = RequestTooLarge(str(exc), fix="Send fewer or smaller parts in one request.")
         return super().handle_exception(exc)
@@ -111,25 +126,59 @@ class KeysetPagination(CursorPagination):
     page_size_query_param = "limit"
     ordering = "-pk"
 
+    def get_page_size(self, request: Request) -> int:
+        """How many rows are asked for.
+
+        Raises:
+            QueryInvalid: it is no whole number from 1 to ``max_page_size``.
+        """
+        return whole_number(
+            request.query_params,
+            self.page_size_query_param,
+            low=1,
+            high=self.max_page_size,
+            default=self.page_size,
+        )
+
     def decode_cursor(self, request: Request) -> Cursor | None:
         """The cursor in the query.
 
         Raises:
-            NotFound: it is not one that we gave: positions are whole numbers.
+            QueryInvalid: it is not one that we gave: positions are whole numbers.
         """
-        cursor = super().decode_cursor(request)
-        position = None if cursor is None or cursor.position is None else str(cursor.position)
-        if position is not None and not (position.isascii() and position.isdigit()):
-            raise exceptions.NotFound(self.invalid_cursor_message)
-        if position is not None and int(position[:20]) > MAX_KEY:
-            raise exceptions.NotFound(self.invalid_cursor_message)
+        try:
+            cursor = super().decode_cursor(request)
+        except exceptions.NotFound as error:
+            raise _no_cursor() from error
+        if cursor is None:
+            return None
+        if cursor == _NOWHERE:
+            raise _no_cursor()
+        if cursor.position is not None:
+            position = str(cursor.position)
+            is_number = position.isascii() and position.isdigit()
+            if not is_number or int(position[:20]) > MAX_KEY:
+                raise _no_cursor()
         return cursor
 
 
+# What any text without a position reads as: the first page, which nobody asks for by a cursor.
+_NOWHERE = Cursor(offset=0, reverse=False, position=None)
+
+
+def _no_cursor() -> QueryInvalid:
+    return QueryInvalid(
+        "cursor",
+        "The cursor is none that was given here.",
+        fix="Take the address in next or previous as it is, or leave cursor out.",
+    )
+
+
 class ListView(ApiView):
-    """A view whose GET answers with a page of rows."""
+    """A view whose GET answers with a page of rows; subclasses add their filters' names."""
 
     pagination_class = KeysetPagination
+    query_names: ClassVar[frozenset[str]] = frozenset({"limit", "cursor"})
 
     def page(self, rows: QuerySet[Any], serializer: type[BaseSerializer[Any]]) -> Response:
         """The page of ``rows`` that the request asks for, newest first."""

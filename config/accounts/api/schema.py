@@ -1,15 +1,42 @@
-"""How the OpenAPI document describes API tokens."""
+"""How the OpenAPI document describes tokens, pages of lists, and what any operation may answer."""
 
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
 
+from config.accounts.api.base import KeysetPagination, ListView
 from config.accounts.api.idempotency import HEADER, MAX_LETTERS, WRITING
 
+_PAGE = (
+    OpenApiParameter(
+        "limit",
+        {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": KeysetPagination.max_page_size,
+            "default": KeysetPagination.page_size,
+        },
+        description="Rows of a page",
+    ),
+    OpenApiParameter("cursor", str, description="As it stands in `next` and `previous`"),
+)
 OWN_API = "/api/v1/"
-READ_REFUSALS = (400, 401, 403, 404, 406)
+READ_REFUSALS = (400, 401, 403, 404, 406, 503)
 WRITE_REFUSALS = (409, 413, 415, 422)
 _ISSUED = "An API token, issued by POST /api/v1/tokens or manage.py issue_token."
+
+
+class Schema(AutoSchema):
+    """The description of one view's methods; what a base class takes is told with each of them."""
+
+    def get_override_parameters(self) -> list[OpenApiParameter]:
+        """Of a list's GET: which page, and how long."""
+        parameters: list[OpenApiParameter] = super().get_override_parameters()
+        if isinstance(self.view, ListView) and self.method == "GET":
+            parameters = [*parameters, *_PAGE]
+        return parameters
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
@@ -47,7 +74,7 @@ def add_idempotency_key(result: Any, **_: Any) -> Any:
 
 
 def add_common_refusals(result: Any, **_: Any) -> Any:
-    """Postprocessing hook: what any operation of our own API may answer stands with each of them.
+    """Postprocessing hook: what any operation may answer stands with each of them.
 
     The views name what is particular to them; who asks, what was asked for and how much of it is
     looked at before any of them.
@@ -58,12 +85,14 @@ def add_common_refusals(result: Any, **_: Any) -> Any:
         "description": "A problem document (RFC 9457)",
     }
     for path, operations in result["paths"].items():
-        if not path.startswith(OWN_API):
-            continue
         for method, operation in operations.items():
-            statuses: tuple[int, ...] = READ_REFUSALS
-            if method.upper() in WRITING:
-                statuses = (*READ_REFUSALS, *WRITE_REFUSALS)
+            writes = WRITE_REFUSALS if method.upper() in WRITING else ()
+            statuses: tuple[int, ...] = (*READ_REFUSALS, *writes)
+            told = answer
+            if not path.startswith(OWN_API):
+                # A contract refuses all alike: in the shape in which it asks who it is.
+                statuses = (503, *writes)
+                told = operation["responses"].get("401", answer)
             for status in statuses:
-                operation["responses"].setdefault(str(status), answer)
+                operation["responses"].setdefault(str(status), told)
     return result

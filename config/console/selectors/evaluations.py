@@ -18,6 +18,7 @@ from registry.selectors import live_version
 
 SIZE = 50
 FILTER_NAMES = ("show", "group", "against")
+SHOWN = ("wrong", "newly_wrong", "critical")
 CRITICAL = "critical"
 YES = ("yes", "true", "1")
 

@@ -16,7 +16,7 @@ class ApprovalsView(Page):
 
     def context(self) -> dict[str, Any]:
         """One page of the list and its filters."""
-        query = {key: str(value) for key, value in self.request.GET.items()}
+        query = self.asked_of_list(q=None, state=STATES)
         found = key_page(approval_list(query), query)
         return {
             "title": _("Approvals"),

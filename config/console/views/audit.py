@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from compliance.models import AuditEvent
 from compliance.services import audit, verification
 from config.accounts.roles import Act
+from config.console.asked import Filter, is_day
 from config.console.exports import csv_response
 from config.console.paging import key_page
 from config.console.selectors.audit import (
@@ -46,11 +47,8 @@ class AuditView(Page):
     def read(self, **kwargs: Any) -> None:
         """Reading the trail needs a role of its own."""
         self.access.require(Act.AUDIT)
-        self.query = {
-            key: str(value)
-            for key, value in self.request.GET.items()
-            if key in (*FILTER_NAMES, "before")
-        }
+        filters: dict[str, Filter] = dict.fromkeys(FILTER_NAMES)
+        self.query = self.asked_of_list(**{**filters, "since": is_day, "until": is_day})
 
     def context(self) -> dict[str, Any]:
         """One page of events, the filters, and the state of the chain."""

@@ -13,9 +13,10 @@ from compliance.models import EvaluationRun
 from compliance.services.evaluation_texts import ItemText, read_texts
 from config.accounts.roles import Act
 from config.console.access import access_of
-from config.console.selectors.evaluations import evaluation_page, run_for_page, sentence
+from config.console.asked import is_key
+from config.console.selectors.evaluations import SHOWN, evaluation_page, run_for_page, sentence
 from config.console.views.page import Page, crumb
-from config.core.errors import DomainError, Forbidden, NotFound
+from config.core.errors import DomainError, Forbidden, Invalid, NotFound
 from config.core.problems import of_domain_error, respond
 
 # Whoever judges a version by its cases may read them; nobody else has a reason to.
@@ -48,8 +49,12 @@ class EvaluationView(Page):
 
     def context(self) -> dict[str, Any]:
         """Result, groups, and one page of cases."""
-        query = {key: str(value) for key, value in self.request.GET.items()}
-        page = evaluation_page(self.run, query)
+        query = self.asked(show=SHOWN, group=None, against=None, after=is_key)
+        try:
+            page = evaluation_page(self.run, query)
+        except Invalid as error:
+            self.notices = [*self.notices, f"{error.message} {error.fix}"]
+            page = evaluation_page(self.run, {})
         if self.texts is not None:
             self.texts = read_texts(
                 run=self.run,

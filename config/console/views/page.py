@@ -1,6 +1,6 @@
 """The base of all pages: the site's context, and acts whose refusal is shown on the page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views import View
 
 from config.console.access import Access, access_of
+from config.console.asked import Filter, is_key, read_query
 from config.console.sites import console
 from config.core.errors import DomainError
 
@@ -26,6 +27,7 @@ class Page(View):
     template_name: ClassVar[str]
     acts: ClassVar[Mapping[str, str]] = {}
     request: HttpRequest
+    notices: Sequence[str] = ()
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Read what the page is about; a refusal to read becomes a page that says so."""
@@ -43,6 +45,15 @@ class Page(View):
     def context(self) -> dict[str, Any]:
         """What the template shows."""
         return {}
+
+    def asked(self, **filters: Filter) -> dict[str, str]:
+        """The filters that the address holds; those left out are told at the top of the page."""
+        query, self.notices = read_query(self.request.GET, filters)
+        return query
+
+    def asked_of_list(self, **filters: Filter) -> dict[str, str]:
+        """As ``asked``, of a list that has further pages."""
+        return self.asked(**filters, before=is_key)
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Show the page."""
@@ -71,6 +82,7 @@ class Page(View):
             "posted": posted or {},
             **self.context(),
             "refusal": refusal,
+            "notices": self.notices,
         }
         self.request.current_app = console.name
         return TemplateResponse(

@@ -53,12 +53,13 @@ class RolloutsView(Page):
 
     def context(self) -> dict[str, Any]:
         """One page of the list."""
-        query = {key: str(value) for key, value in self.request.GET.items()}
+        states = {"open": _("all under way"), **{k: word.text for k, word in ROLLOUT.items()}}
+        query = self.asked_of_list(q=None, state=states)
         return {
             "title": _("Rollouts"),
             "list": key_page(rollouts(query.get("state", ""), query.get("q", "").strip()), query),
             "query": query,
-            "states": {"open": _("all under way"), **{k: word.text for k, word in ROLLOUT.items()}},
+            "states": states,
         }
 
 
