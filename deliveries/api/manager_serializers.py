@@ -109,7 +109,9 @@ class EntryChangeSerializer(serializers.Serializer[Any]):
 
     namespace = serializers.CharField(max_length=63, required=False)
     name = serializers.CharField(max_length=MAX_NAME, trim_whitespace=False, required=False)
-    version = serializers.CharField(max_length=63, allow_null=True, required=False)
+    version = serializers.CharField(
+        max_length=63, allow_null=True, allow_blank=True, required=False
+    )
     tags = serializers.ListField(
         child=serializers.CharField(max_length=MAX_TAG), max_length=MAX_TAGS, required=False
     )
@@ -119,7 +121,9 @@ class EntryChangeSerializer(serializers.Serializer[Any]):
     ordinal = serializers.IntegerField(
         min_value=-MAX_ORDINAL, max_value=MAX_ORDINAL, allow_null=True, required=False
     )
-    archetype = serializers.CharField(max_length=100, allow_null=True, required=False)
+    archetype = serializers.CharField(
+        max_length=100, allow_null=True, allow_blank=True, required=False
+    )
     archetype_confidence = NumberField(min_value=0, max_value=1, allow_null=True, required=False)
     preview_url = serializers.CharField(max_length=MAX_LETTERS, required=False)
 

@@ -2,6 +2,8 @@
 
 from django.urls import URLPattern, path
 
+from serving.api.open_paths import health
+
 from .manager_adapters import (
     AdapterActivation,
     AdapterDeactivation,
@@ -10,7 +12,6 @@ from .manager_adapters import (
 )
 from .manager_compose import Compose
 from .manager_deliveries import ManagerDelivery, ManagerDeliveryList
-from .manager_health import health
 
 urlpatterns: list[URLPattern] = [
     path("adapters", AdapterList.as_view()),

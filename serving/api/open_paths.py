@@ -6,24 +6,46 @@ must be told while the database hangs, where nobody can be authenticated.
 
 import hmac
 from collections.abc import Callable, Mapping
+from functools import wraps
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_safe
 
 from config.core.problems import problem, respond
 from serving.health import answers
 from serving.health.measuring import measured_for
 from serving.metrics.exposition import CONTENT_TYPE, exposition
 
+View = Callable[[HttpRequest], HttpResponse]
 
-@require_safe
+
+def _for_reading(view: View) -> View:
+    """The view, with a refusal of every method but GET and HEAD that a program can read."""
+
+    @wraps(view)
+    def answered(request: HttpRequest) -> HttpResponse:
+        if request.method in {"GET", "HEAD"}:
+            return view(request)
+        detail = f'Method "{request.method}" not allowed.'
+        refused = respond(
+            request,
+            problem(
+                status=405, code="method-not-allowed", title="Method not allowed", detail=detail
+            ),
+        )
+        refused["Allow"] = "GET, HEAD"
+        return refused
+
+    return answered
+
+
+@_for_reading
 def live(request: HttpRequest) -> HttpResponse:
     """This process answers; nothing else is asked."""
     return _unstored(JsonResponse({"status": "ok"}))
 
 
-@require_safe
+@_for_reading
 def health(request: HttpRequest) -> HttpResponse:
     """State by part, for everybody; 503 when nothing can be done."""
     measured = measured_for(request)
@@ -31,13 +53,13 @@ def health(request: HttpRequest) -> HttpResponse:
     return _unstored(JsonResponse(body, status=answers.status_code(measured)))
 
 
-@require_safe
+@_for_reading
 def ping(request: HttpRequest) -> HttpResponse:
     """SageMaker's question whether requests may be sent: 200 or 503, without a body."""
     return _unstored(HttpResponse(status=answers.status_code(measured_for(request))))
 
 
-@require_safe
+@_for_reading
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus's text, to who has METRICS_TOKEN."""
     if not settings.METRICS_TOKEN:
@@ -74,11 +96,12 @@ def _unstored(response: HttpResponse) -> HttpResponse:
     return response
 
 
-VIEWS: Mapping[str, Callable[[HttpRequest], HttpResponse]] = {
+VIEWS: Mapping[str, View] = {
     "/health": health,
     "/health/live": live,
     "/metrics": metrics,
     "/avatar/health": health,
+    "/manager/health": health,
     "/ping": ping,
     "/sagemaker/ping": ping,
 }

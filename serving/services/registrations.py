@@ -59,7 +59,7 @@ def register(*, name: str, version: Version, user: User, actor: Actor) -> Deploy
     if not is_new:
         return row
     try:
-        rollouts.start(
+        rollout = rollouts.start(
             deployment=row,
             version=version,
             user=user,
@@ -67,8 +67,13 @@ def register(*, name: str, version: Version, user: User, actor: Actor) -> Deploy
             reason="Registered by a client.",
         )
     except DomainError:
+        if (begun := _begun_by_another(parsed, version, actor)) is not None:
+            return begun
         _close(row, actor=actor, reason="It could not be loaded.")
         raise
+    row.refresh_from_db(fields=["is_enabled"])
+    if not row.is_enabled:  # ended before there was a rollout that could be
+        _abort(rollout, user=user, actor=actor)
     return row
 
 
@@ -84,8 +89,7 @@ def unregister(*, name: str, user: User, actor: Actor) -> None:
     _close(row, actor=actor, reason=_UNLOADED)
     under_way = open_rollout_of(row)
     if under_way is not None and under_way.state in _ON_ITS_WAY:
-        with suppress(Conflict):  # it ended, or began to end, at the same moment
-            rollouts.abort(rollout=under_way, reason=_UNLOADED, user=user, actor=actor)
+        _abort(under_way, user=user, actor=actor)
 
 
 def follow(*, rollout_id: int) -> None:
@@ -123,6 +127,24 @@ def _open(
                 raise
             return _reopen(row, version, actor)
     return made, True
+
+
+def _begun_by_another(name: RegistrationName, version: Version, actor: Actor) -> Deployment | None:
+    """The registration that somebody else began meanwhile under this name.
+
+    Raises:
+        RegistrationTaken: it is of another version.
+    """
+    with transaction.atomic():
+        row = _locked(name)
+        if row is None or not row.is_enabled or not _current(row):
+            return None
+        return _reopen(row, version, actor)[0]
+
+
+def _abort(rollout: Rollout, *, user: User, actor: Actor) -> None:
+    with suppress(Conflict):  # it ended, or began to end, at the same moment
+        rollouts.abort(rollout=rollout, reason=_UNLOADED, user=user, actor=actor)
 
 
 def _reopen(row: Deployment, version: Version, actor: Actor) -> tuple[Deployment, bool]:

@@ -189,3 +189,13 @@ def test_ping_is_empty_and_health_says_ok(client: Client) -> None:
     health = client.get("/health").json()
     assert health["status"] == "ok"
     assert {"components", "s3_status"} <= health.keys()
+
+
+def test_what_monitors_ask_refuses_other_methods_in_json() -> None:
+    client = Client(enforce_csrf_checks=True)
+    for path in ("/ping", "/sagemaker/ping", "/health", "/manager/health", "/avatar/health"):
+        for method in ("POST", "DELETE", "OPTIONS"):
+            answer = client.generic(method, path)
+            assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD"), (method, path)
+            assert answer["Content-Type"] == "application/problem+json", (method, path)
+    assert client.get("/manager/health").json()["status"] == "ok"

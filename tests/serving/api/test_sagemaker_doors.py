@@ -24,6 +24,7 @@ from serving.services import engine_profiles, rollouts
 from serving.states import ReplicaState
 from tests.factories import accounts
 from tests.factories import gateway as servers
+from tests.factories.at_once import at_once
 from tests.factories.serving import House
 
 FAST = Limits(poll_seconds=0.02, reread_seconds=0.2)
@@ -271,6 +272,32 @@ def test_the_answer_waits_until_the_adapter_is_loaded(
         answer = asked.result()
     assert (answer.status_code, answer.content) == (200, b"Adapter triage registered")
     assert _routed("triage")
+
+
+def test_who_asks_for_the_same_at_the_same_moment_gets_the_same(house: House) -> None:
+    version = house.version()
+    doors = [Door(house) for _ in range(4)]
+    body = {"name": "triage", "src": f"sha256:{version.digest}"}
+    answers = at_once(lambda index: doors[index].post(body), count=len(doors))
+    assert [answer.status_code for answer in answers] == [202] * len(doors)
+    row = Deployment.objects.get(public_name="triage")
+    assert row.is_enabled
+    assert row.rollouts.get().state == "running"
+
+
+def test_of_two_versions_at_the_same_moment_one_gets_the_name(house: House) -> None:
+    versions = [house.version(), house.version()]
+    doors = [Door(house) for _ in versions]
+    answers = at_once(
+        lambda index: doors[index].post(
+            {"name": "triage", "src": f"sha256:{versions[index].digest}"}
+        ),
+        count=len(doors),
+    )
+    assert sorted(answer.status_code for answer in answers) == [202, 409]
+    row = Deployment.objects.get(public_name="triage")
+    assert row.is_enabled
+    assert row.rollouts.get().state == "running"
 
 
 def _post_and_close(door: Door, body: Any) -> Any:
