@@ -1,7 +1,7 @@
 """What an S3 store can do beyond keeping bytes: signed addresses, copies under other keys."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import IO, Any
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -75,6 +75,24 @@ def copy(source: str, target: str, *, content_type: str) -> None:
         target,
         ExtraArgs={"ContentType": content_type, "MetadataDirective": "REPLACE"},
     )
+
+
+def stream(key: str) -> IO[bytes]:
+    """The object's bytes as they arrive, forward only: the first ones need not wait for the last.
+
+    The storage's own ``open`` fetches an object whole before it gives a byte.
+
+    Raises:
+        FileNotFoundError: there is none under this key.
+        STORE_FAILURES: the store refuses or does not answer; reading may raise it too.
+    """
+    try:
+        body: IO[bytes] = _s3().bucket.Object(key).get()["Body"]
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
+            raise FileNotFoundError(key) from error
+        raise
+    return body
 
 
 def sweep_incoming(*, older_than_seconds: float) -> int:

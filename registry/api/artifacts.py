@@ -126,10 +126,9 @@ class ArtifactDetail(ArtifactContractView):
         return _file(request._request, artifact)
 
     def head(self, request: Request, artifact_type: str, id: str) -> HttpResponseBase:
-        """The headers of the file; no more of it is read than tells that it is there."""
+        """The headers of the file; the store is asked whether it is there, nothing is read."""
         _, artifact = _found(artifact_type, id)
-        _, stream = artifacts.open_bytes(artifact)
-        stream.close()
+        artifacts.require_bytes(artifact)
         return HttpResponse(headers=_headers(artifact))
 
 

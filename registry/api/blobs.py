@@ -1,9 +1,9 @@
 """Bytes by digest, for node agents and readers."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import IO
 
 from asgiref.sync import sync_to_async
-from django.core.files.base import File
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -31,7 +31,7 @@ class BlobDetail(ApiView):
     def get(self, request: Request, sha256: str) -> HttpResponseBase:
         """The bytes, streamed. Who reads them hashes them again."""
         blob = selectors.blob_by_digest(sha256)
-        stream = blobs.open(blob)
+        stream = blobs.stream(blob)
         # Django under ASGI would read a synchronous iterator to its end before the first byte.
         is_async = isinstance(request._request, ASGIRequest)
         response = StreamingHttpResponse(
@@ -50,13 +50,13 @@ class BlobDetail(ApiView):
         )
 
 
-def _pieces(stream: "File[bytes]") -> Iterator[bytes]:
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
     with stream:
         while piece := stream.read(CHUNK_BYTES):
             yield piece
 
 
-async def _pieces_async(stream: "File[bytes]") -> AsyncIterator[bytes]:
+async def _pieces_async(stream: IO[bytes]) -> AsyncIterator[bytes]:
     try:
         while piece := await sync_to_async(stream.read, thread_sensitive=False)(CHUNK_BYTES):
             yield piece

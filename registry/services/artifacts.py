@@ -6,6 +6,7 @@ from itertools import chain
 from typing import IO
 from uuid import uuid4
 
+import structlog
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
@@ -33,6 +34,7 @@ from registry.storage_events import ArtifactDropped, ArtifactStored
 
 # A younger note of a mirroring may be of a request that is still at work.
 UNDER_WAY = timedelta(minutes=1)
+log = structlog.get_logger(__name__)
 
 
 def upload(
@@ -106,13 +108,22 @@ def open_bytes(artifact: Artifact) -> tuple[bytes, IO[bytes]]:
         ArtifactUnreadable: the store does not give them.
     """
     try:
-        stream = blobs.open(artifact.blob)
+        stream = blobs.stream(artifact.blob)
         return stream.read(CHUNK_BYTES), stream
     except (BlobNotFound, *STORE_FAILURES) as error:
-        raise ArtifactUnreadable(
-            f"The store does not give the bytes of {artifact.key}.",
-            fix="Try again; if it lasts, the store is to be looked at or restored.",
-        ) from error
+        raise _unreadable(artifact, error) from error
+
+
+def require_bytes(artifact: Artifact) -> None:
+    """Ask the store whether it has the artifact's bytes; nothing is read.
+
+    Raises:
+        ArtifactUnreadable: it has not, or does not answer.
+    """
+    try:
+        blobs.require_stored(artifact.blob)
+    except (BlobNotFound, *STORE_FAILURES) as error:
+        raise _unreadable(artifact, error) from error
 
 
 def sweep_mirror() -> int:
@@ -157,6 +168,14 @@ def drop_replaced(*, older_than: timedelta) -> int:
     return count
 
 
+def _unreadable(artifact: Artifact, error: Exception) -> ArtifactUnreadable:
+    log.warning("artifact.unreadable", object=str(artifact.uuid), error_type=type(error).__name__)
+    return ArtifactUnreadable(
+        f"The store does not give the bytes of {artifact.key}.",
+        fix="Try again; if it lasts, the store is to be looked at or restored.",
+    )
+
+
 def _store(pieces: Iterable[bytes]) -> tuple[Blob, bytes]:
     flowing = iter(pieces)
     first = next((piece for piece in flowing if piece), b"")
@@ -168,6 +187,7 @@ def _store(pieces: Iterable[bytes]) -> tuple[Blob, bytes]:
     try:
         blob = blobs.store_pieces(_seen(chain([first], flowing), head))
     except (NoRoom, *STORE_FAILURES) as error:
+        log.warning("artifact.not_stored", error_type=type(error).__name__)
         raise ArtifactNotStored(
             "The store did not take the file; nothing of it is kept.",
             fix="Send it again; if it lasts, the store is full or does not answer.",

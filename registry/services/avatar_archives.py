@@ -79,5 +79,5 @@ class _Bytes:
         self._blob = blob
 
     def __iter__(self) -> Iterator[bytes]:
-        with blobs.open(self._blob) as stream:
+        with blobs.stream(self._blob) as stream:
             yield from storage.pieces_of(stream)

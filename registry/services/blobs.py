@@ -39,13 +39,25 @@ def claim(*sha256s: str) -> None:
 
 
 def open(blob: Blob) -> "File[bytes]":
-    """The blob's bytes for reading.
+    """The blob's bytes for reading at any place; from a bucket they are fetched whole first.
 
     Raises:
         BlobNotFound: the store lost them.
     """
     try:
         return storage.open_key(blob.key)
+    except FileNotFoundError as error:
+        raise _lost(blob) from error
+
+
+def stream(blob: Blob) -> IO[bytes]:
+    """The blob's bytes for reading once from the start; nothing is fetched before it is read.
+
+    Raises:
+        BlobNotFound: the store lost them.
+    """
+    try:
+        return object_store.stream(blob.key) if object_store.is_s3() else storage.open_key(blob.key)
     except FileNotFoundError as error:
         raise _lost(blob) from error
 
@@ -74,8 +86,8 @@ def verify(blob: Blob) -> None:
     """
     digest = hashlib.sha256()
     size_bytes = 0
-    with open(blob) as stream:
-        for piece in storage.pieces_of(stream):
+    with stream(blob) as stored:
+        for piece in storage.pieces_of(stored):
             digest.update(piece)
             size_bytes += len(piece)
     if digest.hexdigest() != blob.sha256 or size_bytes != blob.size_bytes:

@@ -117,7 +117,7 @@ def delete_unflagged(*, avatar: Avatar, actor: Actor) -> list[str]:
     return [row.name for row in rows]
 
 
-def open_text(file: TrainingFile) -> IO[bytes]:
+def open_text(file: TrainingFile) -> io.BufferedReader:
     """The plain text, read and unsealed piece by piece.
 
     Reading raises BlobDamaged where the stored bytes are not what was sealed.
@@ -125,7 +125,7 @@ def open_text(file: TrainingFile) -> IO[bytes]:
     Raises:
         BlobNotFound: the store lost the bytes.
     """
-    stored = blobs.open(file.blob)
+    stored = blobs.stream(file.blob)
     key = bytes.fromhex(keys.decrypt(bytes(file.key_encrypted)))
     return io.BufferedReader(_Unsealed(stored, key, file.blob.sha256))
 

@@ -35,6 +35,7 @@ def open_by_link(
 
     Raises:
         DownloadLinkInvalid: the address was changed, has ended, or the file has other bytes now.
+        BlobNotFound, BlobDamaged: the store lost the bytes, or changed how they begin.
     """
     rows = TrainingFile.objects.select_related("blob", "avatar__owner")
     file = rows.filter(uuid=uuid, avatar__owner__is_active=True).first()
@@ -50,6 +51,7 @@ def open_by_link(
             fix="Ask for a new one: GET /training-data/{user_id}/{avatar_id}/download/{file_name}.",
         )
     text = open_text(file)
+    text.peek(1)  # what fails is said before the first byte
     with transaction.atomic():
         publish(TrainingFileRead(**about(file, actor), reason="by its signed address"))
     return file, text

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.core.actors import SYSTEM
 from registry.services import garbage
@@ -26,3 +26,8 @@ class Command(BaseCommand):
             f"{done.held} are kept by a hold; {done.dropped_artifacts} replaced artifacts and "
             f"{done.dropped_backups} old backups of avatars {dropped}."
         )
+        if done.refused:
+            raise CommandError(
+                f"The store did not let {done.refused} blobs go. They are tried again next time; if "
+                "it lasts, look at the store's state and what its account may delete."
+            )

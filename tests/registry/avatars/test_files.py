@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -291,3 +292,13 @@ def test_damaged_bytes_are_not_given_out(anna: Caller) -> None:
     row.blob = other
     with pytest.raises(training_files.BlobDamaged), training_files.open_text(row) as stream:
         stream.read()
+
+
+def test_damaged_bytes_are_said_before_the_first_byte(anna: Caller) -> None:
+    anna.upload({"a.txt": NOTE})
+    url = anna.client.get(anna.data("download/a.txt")).json()["download_url"]
+    path = Path(blob_storage().path(TrainingFile.objects.get().blob.key))
+    path.chmod(0o600)
+    path.write_bytes(bytes(path.stat().st_size))
+    answer = APIClient().get(url)
+    assert (answer.status_code, answer.json()["code"]) == (503, "blob-damaged")

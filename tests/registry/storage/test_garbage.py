@@ -14,12 +14,13 @@ from django.db import connection, models
 from rest_framework.test import APIClient
 
 from compliance.models import AuditEvent
+from config.accounts.models import User
 from config.core import clock
 from config.core.actors import SYSTEM
 from registry import tasks
 from registry.errors import BlobNotFound
 from registry.models import Artifact, Blob, ErasedBlob, GarbageRun, StorageAlias
-from registry.services import blobs, garbage, holds, storage_aliases
+from registry.services import artifacts, blobs, garbage, holds, storage_aliases
 from registry.storage_errors import HoldInvalid
 from tests.factories import registry as make
 from tests.flows.waiting import until
@@ -168,6 +169,45 @@ def test_replaced_artifacts_go_when_their_retention_is_over_unless_held(
     assert [row.blob.size_bytes for row in Artifact.objects.order_by("pk")] == [6, 5]
     assert StorageAlias.objects.filter(blob__isnull=False).count() == 2
     assert AuditEvent.objects.filter(action="artifact.dropped").count() == 1
+
+
+def test_an_artifacts_retention_begins_when_it_is_replaced(engineer: User, file_store: Any) -> None:
+    def send(data: bytes) -> Artifact:
+        return artifacts.upload(
+            kind="model",
+            name="m",
+            file_name="m.zip",
+            content_type="application/zip",
+            pieces=[data],
+            user=engineer,
+            actor=SYSTEM,
+        )
+
+    send(b"old, and in use for two years")
+    with later(730):
+        successor = send(b"its successor")
+        assert garbage.collect().dropped_artifacts == 0
+    with later(730 + 366):
+        assert garbage.collect(is_dry=True).dropped_artifacts == 1
+        assert garbage.collect().dropped_artifacts == 1
+    assert Artifact.objects.get() == successor
+
+
+def test_bytes_that_the_store_does_not_let_go_keep_no_others_from_going(file_store: Any) -> None:
+    kept, gone = _store(b"not to be erased"), _store(b"to be erased")
+    garbage.collect()
+    path = file_store / kept.key
+    path.unlink()
+    (path / "inside").mkdir(parents=True)  # what can't be unlinked, whoever tries
+    with later(8):
+        done = garbage.collect()
+        assert (done.sha256s, done.refused) == ((gone.sha256,), 1)
+    assert list(Blob.objects.all()) == [kept]
+    assert not GarbageRun.objects.filter(finished_at=None).exists()
+    (path / "inside").rmdir()
+    with later(9):
+        done = garbage.collect()
+        assert (done.sha256s, done.refused) == ((kept.sha256,), 0)
 
 
 def test_a_killed_collection_leaves_nothing_that_anybody_needs(file_store: Any) -> None:

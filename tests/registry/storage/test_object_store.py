@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 import io
 import os
+import threading
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import botocore.auth
@@ -17,8 +19,9 @@ from compliance.models import AuditEvent
 from config.accounts.models import User
 from config.accounts.roles import Role
 from config.core import clock, object_store
+from config.core.actors import SYSTEM
 from registry.models import Blob, Upload
-from registry.services import blobs
+from registry.services import artifacts, blobs
 from tests.factories import accounts
 from tests.factories import registry as make
 
@@ -72,6 +75,48 @@ def test_an_artifact_lies_in_the_bucket_that_is_set(client: APIClient, bucket: B
     assert client.generic("POST", "/artifact/model", b"data", headers=headers).status_code == 200
     assert {bucket.read(key) for key in bucket.listed()} == {b"data"}
     assert b"".join(client.get("/artifacts/model/m").streaming_content) == b"data"
+
+
+def test_the_first_bytes_of_a_file_do_not_wait_for_the_last(
+    engineer: User, bucket: Bucket, settings: Any
+) -> None:
+    """A store that sends the second half of an object when the first one was read."""
+    half = 2 << 20
+    artifact = artifacts.upload(
+        kind="model",
+        name="m",
+        file_name="m.zip",
+        content_type="application/zip",
+        pieces=[bytes(2 * half)],
+        user=engineer,
+        actor=SYSTEM,
+    )
+    was_read, in_time = threading.Event(), []
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(2 * half))
+            self.end_headers()
+            self.wfile.write(bytes(half))
+            in_time.append(was_read.wait(10))
+            self.wfile.write(bytes(half))
+
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(2 * half))
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        settings.STORE = dataclasses.replace(settings.STORE, endpoint_url=address)
+        settings.STORAGES = {**settings.STORAGES, "blobs": settings.STORE.as_django()}
+        first, stream = artifacts.open_bytes(artifact)
+        was_read.set()
+        assert len(first) + len(stream.read()) == 2 * half
+        server.shutdown()
+    assert in_time == [True]
 
 
 def test_a_store_that_refuses_is_the_contracts_500_and_nothing_stays_F49(
