@@ -54,3 +54,6 @@ if CIVITAI_VALIDATE_URL and not CIVITAI_API_KEY:
 
 # How long POST /adapters waits until what it registers is loaded; 0: it answers 202 at once.
 SAGEMAKER_REGISTER_WAIT_SECONDS = env.float("SAGEMAKER_REGISTER_WAIT_SECONDS", default=30.0)
+
+# In whose name serving.lifecycle acts where the program names nobody.
+LIFECYCLE_USER = env.str("LIFECYCLE_USER", default="")
