@@ -28,6 +28,6 @@ class Command(BaseCommand):
         )
         if done.refused:
             raise CommandError(
-                f"The store did not let {done.refused} blobs go. They are tried again next time; if "
-                "it lasts, look at the store's state and what its account may delete."
+                f"The store did not let {done.refused} blobs go. They are tried again next time; "
+                "if it lasts, look at the store's state and what its account may delete."
             )
