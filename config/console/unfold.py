@@ -17,10 +17,18 @@ def _page(title: Any, icon: str, name: str, **more: Any) -> dict[str, Any]:
 
 
 def _may_audit(request: Any) -> bool:
+    return _may(request, "AUDIT")
+
+
+def _may_submit(request: Any) -> bool:
+    return _may(request, "SUBMIT")
+
+
+def _may(request: Any, act: str) -> bool:
     from config.accounts.roles import Act
     from config.console.access import access_of
 
-    return access_of(request).may(Act.AUDIT)
+    return access_of(request).may(Act[act])
 
 
 def _navigation(request: Any) -> list[dict[str, Any]]:
@@ -42,6 +50,7 @@ PAGES = [
     _page(_("Today"), "today", "index"),
     _page(_("Adapters"), "category", "adapters"),
     _page(_("Versions"), "stacks", "versions"),
+    _page(_("Avatars"), "face", "avatars", permission=_may_submit),
     _page(_("Training"), "model_training", "training-runs"),
     _page(_("Approvals"), "draw", "approvals"),
     _page(_("Deployments"), "lan", "deployments"),

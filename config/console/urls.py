@@ -8,6 +8,7 @@ from django.urls import URLPattern, path
 from config.console.views.adapters import AdaptersView, AdapterView
 from config.console.views.approvals import ApprovalsView
 from config.console.views.audit import AuditExportView, AuditView
+from config.console.views.avatars import AvatarsView, AvatarView
 from config.console.views.compare import CompareView
 from config.console.views.deployments import DeploymentsView, DeploymentView
 from config.console.views.engine_profiles import EngineProfilesView
@@ -57,6 +58,8 @@ def pages(wrap: Callable[..., Callable[..., Any]]) -> list[URLPattern]:
         path("training/", wrap(TrainingRunsView.as_view()), name="training-runs"),
         path("training/<uuid:uuid>/", wrap(TrainingRunView.as_view()), name="training-run"),
         path("training/<uuid:uuid>/progress", wrap(training_progress), name="training-progress"),
+        path("avatars/", wrap(AvatarsView.as_view()), name="avatars"),
+        path("avatars/<str:name>/", wrap(AvatarView.as_view()), name="avatar"),
         path("playground/", wrap(PlaygroundView.as_view()), name="playground"),
         path(
             "playground/answers",

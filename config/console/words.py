@@ -157,6 +157,31 @@ TRAINING: Mapping[str, Word] = Words(
     }
 )
 
+AVATAR: Mapping[str, Word] = Words(
+    {
+        "untrained": Word(_("not trained yet"), "radio_button_unchecked"),
+        "training": Word(_("being trained"), "progress_activity", "info"),
+        "trained": Word(_("trained"), "check_circle", "good"),
+        "training_failed": Word(_("its training failed"), "error", "bad"),
+    }
+)
+
+SCAN: Mapping[str, Word] = Words(
+    {
+        "unscanned": Word(_("not scanned yet"), "schedule", "info"),
+        "passed": Word(_("scanned"), "check_circle", "good"),
+        "refused": Word(_("refused by the scan"), "cancel", "bad"),
+    }
+)
+
+BACKUP_REASON: Mapping[str, str] = Texts(
+    {
+        "created": _("made with the adapter"),
+        "asked": _("you asked for it"),
+        "trained": _("made after a training"),
+    }
+)
+
 HEALTH: Mapping[str, Word] = Words(
     {
         "healthy": Word(_("in order"), "check_circle", "good"),
@@ -177,6 +202,8 @@ KINDS: Mapping[str, Mapping[str, Word]] = {
     "health": HEALTH,
     "training": TRAINING,
     "delivery": DELIVERY,
+    "avatar": AVATAR,
+    "scan": SCAN,
 }
 
 MEANING: Mapping[str, str] = Texts(

@@ -11,6 +11,8 @@ from config.console import charts, words
 from config.console.templatetags import console as tags
 from config.console.verdicts import Facts, verdict
 from deliveries.states import DeliveryState
+from registry.domain.avatars import AvatarStatus
+from registry.models import AvatarBackup, ScanState
 from registry.states import TrainingState
 from serving.states import FailureKind, ReplicaState, RolloutState, StepKind, StepState, Trigger
 from serving.states import Verdict as AnalysisVerdict
@@ -24,6 +26,9 @@ def test_every_state_has_a_word() -> None:
         (words.RUN, RunState),
         (words.TRAINING, TrainingState),
         (words.DELIVERY, DeliveryState),
+        (words.AVATAR, AvatarStatus),
+        (words.SCAN, ScanState),
+        (words.BACKUP_REASON, AvatarBackup.Reason),
         (words.APPROVAL, ApprovalState),
         (words.ROLLOUT, RolloutState),
         (words.STEP, StepState),

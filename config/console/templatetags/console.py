@@ -158,6 +158,12 @@ def role(value: str) -> str:
 
 
 @register.filter
+def backup_reason(value: str) -> str:
+    """Why a backup was made."""
+    return words.BACKUP_REASON.get(value, value)
+
+
+@register.filter
 def plain(value: Any) -> str:
     """A value of a record or a diff as text."""
     if value is None or value == "":
