@@ -38,7 +38,13 @@ class Registrations:
             DomainError: what ``Node.load`` raises.
         """
         folder = _folder_of(source)
-        digest = await asyncio.to_thread(folder_digest, folder)
+        try:
+            digest = await asyncio.to_thread(folder_digest, folder)
+        except OSError as error:
+            raise RequestInvalid(
+                f"src can't be read on this node ({type(error).__name__})",
+                fix="Name a folder that the node's account may read.",
+            ) from error
         async with self._lock:
             version = self._leased(digest)
             former = self._named.get(name, version)
@@ -79,7 +85,10 @@ class Registrations:
 
 
 def _folder_of(source: str) -> Path:
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError as error:  # a bracket that is never closed, say
+        raise RequestInvalid("src is neither a path nor an address") from error
     if parts.scheme == "file" and parts.netloc in {"", "localhost"}:
         source = unquote(parts.path)
     elif parts.scheme:

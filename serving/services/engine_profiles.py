@@ -1,15 +1,17 @@
 """Keeps engine profiles: each is checked before it is stored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from compliance.services import audit
 from config.accounts.models import User
 from config.accounts.roles import Act
 from config.core import clock
 from config.core.actors import Actor
+from config.core.errors import Conflict
 from serving.domain.engine_profiles import DEFAULT, PACKAGED, EngineProfile
 from serving.errors import EngineProfileInvalid
 from serving.models import EngineProfileRow
@@ -25,10 +27,11 @@ def save(
     Raises:
         Forbidden: no role of the account may register nodes.
         EngineProfileInvalid: a shape can't work, or the registry's door can't work with it.
+        Conflict: somebody else gave the door another profile at the same moment.
     """
     rights.require(user=user, act=Act.NODES)
     profile = EngineProfile.checked(**values)
-    with transaction.atomic():
+    with _one_at_the_door(), transaction.atomic():
         rows = EngineProfileRow.objects.select_for_update(no_key=True)
         before = rows.filter(name=profile.name).first()
         # The packaged one is used where nothing else is chosen, so its own row has to fit too.
@@ -51,6 +54,17 @@ def save(
             },
         )
     return profile
+
+
+@contextmanager
+def _one_at_the_door() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict(
+            "Somebody else gave the door another profile at the same moment.",
+            fix="Look which one it uses, and store yours again if it still should be used.",
+        ) from error
 
 
 def _values_of(row: EngineProfileRow | None, name: str) -> dict[str, Any]:

@@ -86,6 +86,18 @@ def test_only_bytes_under_a_lease_are_loaded(node: Running, script: Make, tmp_pa
     assert node.client.get("/adapters").json() == {"adapters": []}
 
 
+def test_a_source_that_is_no_folder_is_refused(node: Running, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    sources = [
+        "relative", "https://[", "file:///a%00b", "s3://bucket/key", "/" + "x" * 5000, file,
+        f"{file}/below", tmp_path / "nothing",
+    ]  # fmt: skip
+    for source in sources:
+        refused = register(node, "triage", source)
+        assert (refused.status_code, list(refused.json())) == (400, ["detail"]), source
+
+
 def test_an_ended_lease_or_a_stop_ends_the_answers(node: Running, script: Make) -> None:
     one = script()
     permit(node, one)

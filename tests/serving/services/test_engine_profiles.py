@@ -13,6 +13,7 @@ from serving.errors import EngineProfileInvalid
 from serving.models import EngineProfileRow
 from serving.selectors import engine_profiles as reads
 from tests.factories import accounts
+from tests.factories.at_once import at_once
 
 pytestmark = pytest.mark.django_db
 PATH = "/api/v1/engine-profiles"
@@ -124,3 +125,22 @@ def test_the_console_shows_changes_and_refuses_profiles() -> None:
     client.force_login(reader, backend="config.accounts.backends.RoleBackend")
     assert "<form" not in client.get(path).content.decode().split("<main", 1)[-1]
     assert client.post(path, {**form, "register_request_shape": "{}"}).status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_profiles_for_the_door_at_once_one_is_used() -> None:
+    text = accounts.token_text(accounts.user(Role.OPERATOR))
+    shapes = {
+        "register_request_shape": OURS,
+        "unregister_request_shape": {"name": "path_params.adapter_name"},
+    }
+
+    def save(index: int) -> int:
+        client = Client(headers={"authorization": f"Bearer {text}"})
+        values = {**shapes, "is_used_by_door": True}
+        return int(_put(client, f"profile-{index}", **values).status_code)
+
+    statuses = at_once(save, count=4)
+    assert set(statuses) <= {200, 409}
+    assert statuses.count(200) >= 1
+    assert EngineProfileRow.objects.get(is_used_by_door=True).name == reads.door_profile().name
