@@ -88,16 +88,30 @@ def touch(
     Raises:
         TrainingAttemptOver: another attempt has the run, or it is to end.
     """
-    changed = TrainingRun.objects.filter(
-        pk=run_id, attempt=attempt, state=TrainingState.RUNNING
-    ).update(
-        heartbeat_at=clock.now(),
+    _tell(
+        run_id,
+        attempt,
         step=step,
         steps=steps,
         series=[list(point) for point in series],
         checkpoint_step=checkpoint_step,
     )
-    if not changed:
+
+
+def prepare(*, run_id: int, attempt: int) -> None:
+    """Say that the worker of an attempt lives and is reading base and data.
+
+    What an earlier attempt told of its progress stays until this one knows better.
+
+    Raises:
+        TrainingAttemptOver: another attempt has the run, or it is to end.
+    """
+    _tell(run_id, attempt)
+
+
+def _tell(run_id: int, attempt: int, **values: Any) -> None:
+    mine = TrainingRun.objects.filter(pk=run_id, attempt=attempt, state=TrainingState.RUNNING)
+    if not mine.update(heartbeat_at=clock.now(), **values):
         raise TrainingAttemptOver("Another worker has this run, or it is to end.", fix="Drop it.")
 
 

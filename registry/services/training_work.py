@@ -137,6 +137,7 @@ class _RunWatch:
 
     def tell(self) -> None:
         """Write down how far it is; learn whether it is still wanted."""
+        mine: dict[str, Any] = {"run_id": self._run_id, "attempt": self._attempt}
         with self._lock:
             said: dict[str, Any] = {
                 "step": self._step,
@@ -145,7 +146,10 @@ class _RunWatch:
                 "checkpoint_step": self._checkpoint_step,
             }
         try:
-            training_attempts.touch(run_id=self._run_id, attempt=self._attempt, **said)
+            if said["steps"]:
+                training_attempts.touch(**mine, **said)
+            else:
+                training_attempts.prepare(**mine)
         except TrainingAttemptOver:
             self._is_over.set()
         finally:

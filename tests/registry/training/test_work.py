@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.conf import settings
@@ -28,7 +28,7 @@ from registry.services import blobs, training_folders, training_runs
 from registry.services import training_work as work
 from registry.states import TrainingState
 from registry.training import TRAINERS
-from registry.training.base import Trained, Trainer, TrainingJob, Watch
+from registry.training.base import Trained, Trainer, TrainingImpossible, TrainingJob, Watch
 from tests.factories import registry
 from tests.factories import training as make
 from tests.factories.gateway import until
@@ -122,6 +122,40 @@ def test_a_killed_workers_run_goes_on_to_the_same_bytes(training_folder: Path) -
     assert run.version is not None and unkilled.version is not None
     assert run.series == unkilled.series
     assert run.version.digest == unkilled.version.digest
+
+
+class _Reader(Trainer):
+    """Reads its base for as long as it takes to be seen alive, then gives up."""
+
+    name: ClassVar[str] = "reader"
+
+    def __init__(self) -> None:
+        self.seen: list[TrainingRun] = []
+
+    def libraries(self) -> dict[str, str]:
+        return {}
+
+    def train(self, job: TrainingJob, watch: Watch) -> Trained:
+        begun = TrainingRun.objects.get()
+        until(lambda: TrainingRun.objects.get().heartbeat_at != begun.heartbeat_at, seconds=20)
+        self.seen.append(TrainingRun.objects.get())
+        raise TrainingImpossible("That is enough.", fix="Nothing.")
+
+
+def test_who_takes_a_run_up_leaves_its_progress_until_he_knows_better(
+    training_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = _Reader()
+    monkeypatch.setitem(TRAINERS, reader.name, reader)  # type: ignore[misc]
+    run = make.start(make.avatar())
+    TrainingRun.objects.filter(pk=run.pk).update(
+        trainer=reader.name, state=TrainingState.RUNNING, attempt=1, step=3, steps=6,
+        series=[[3, 1.25]], checkpoint_step=2,
+    )  # fmt: skip
+    assert not work.execute(run_id=run.pk, worker="next")
+    (seen,) = reader.seen
+    assert (seen.attempt, seen.step, seen.steps, seen.checkpoint_step) == (2, 3, 6, 2)
+    assert seen.series == [[3, 1.25]]
 
 
 def test_a_cancelled_run_leaves_nothing_half_done(training_folder: Path) -> None:
