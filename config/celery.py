@@ -86,6 +86,7 @@ app.conf.beat_schedule = {
     "sweep-evaluations": {"task": "serving.tasks.sweep_evaluations", "schedule": SWEEP_SECONDS},
     "sweep-deliveries": {"task": "deliveries.tasks.sweep_deliveries", "schedule": SWEEP_SECONDS},
     "sweep-entries": {"task": "deliveries.tasks.sweep_entries", "schedule": 30.0},
+    "add-up-deliveries": {"task": "deliveries.tasks.add_up_deliveries", "schedule": 60.0},
     "forget-delivery-texts": {
         "task": "deliveries.tasks.forget_delivery_texts",
         "schedule": 3600.0,

@@ -1,4 +1,4 @@
-"""Deliveries and entries for Prometheus, read from the tables at each scrape."""
+"""Deliveries and entries for Prometheus, read at each scrape: sums, and what came since."""
 
 from collections.abc import Iterator, Mapping
 

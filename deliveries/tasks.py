@@ -8,10 +8,16 @@ from django.db import OperationalError
 
 from deliveries import entry_tasks
 from deliveries.selectors.deliveries import oldest_due_at, overdue_ids
-from deliveries.services import delivery_jobs, delivery_nudges
+from deliveries.services import delivery_jobs, delivery_nudges, delivery_sums
 from serving.services import heartbeats
 
-__all__ = ["entry_tasks", "forget_delivery_texts", "run_delivery", "sweep_deliveries"]
+__all__ = [
+    "add_up_deliveries",
+    "entry_tasks",
+    "forget_delivery_texts",
+    "run_delivery",
+    "sweep_deliveries",
+]
 log = structlog.get_logger(__name__)
 
 
@@ -36,6 +42,12 @@ def sweep_deliveries() -> None:
         # A waiting job is nudged once in a while only: its message may still be in the queue.
         if cache.add(f"delivery-nudged:{job_id}", 1, timeout=settings.WORK_TAKE_OVER_SECONDS):
             delivery_nudges.run(job_id)
+
+
+@shared_task(name="deliveries.tasks.add_up_deliveries", expires=60)
+def add_up_deliveries() -> None:
+    """Move the sums forward that Prometheus is told."""
+    delivery_sums.add_up()
 
 
 @shared_task(name="deliveries.tasks.forget_delivery_texts", expires=3600)

@@ -64,6 +64,13 @@ class DeliveryJob(PublicModel):
             ),
             models.Index(fields=["created_by", "-id"], name="deliveries_of_account"),
             models.Index(fields=["mode", "state"], name="deliveries_by_state"),
+            # What came and what ended since the sums were made (selectors/tallies.py).
+            models.Index(fields=["created_at"], name="deliveries_taken_in"),
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(finished_at__isnull=False),
+                name="deliveries_ended",
+            ),
         ]
 
     def __str__(self) -> str:
