@@ -44,8 +44,13 @@ class CliChannel(Channel):
                 "There is no command of this name.",
                 fix="An administrator names commands in DELIVERY_COMMANDS.",
             )
-        with prompt_file(self.means.prompt_folder, parcel) as path:
-            return self._run(_filled(argv, path), parcel)
+        try:
+            with prompt_file(self.means.prompt_folder, parcel) as path:
+                return self._run(_filled(argv, path), parcel)
+        except OSError as error:  # a full disk, say
+            raise ChannelFailed(
+                f"The prompt can't be written into a file: {type(error).__name__}."
+            ) from error
 
     def _run(self, argv: Sequence[str], parcel: Parcel) -> Receipt:
         environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}

@@ -66,6 +66,13 @@ def _run(folder: Path, command: str, **means: Any) -> Any:
         assert not list((folder / "prompts").glob("*")), "the file is removed, however it ends"
 
 
+def test_a_prompt_that_can_not_be_written_down_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "prompts").write_text("no folder")
+    parcel = _parcel(Mode.CLI, {"cli": {"template": "show"}})
+    with pytest.raises(ChannelFailed, match="can't be written"):
+        channel(Mode.CLI, _means(tmp_path)).deliver(parcel)
+
+
 def test_every_mode_has_its_channel() -> None:
     assert set(CHANNELS) == set(Mode)
     assert all(each.mode == mode for mode, each in CHANNELS.items())
