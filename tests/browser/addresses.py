@@ -28,6 +28,8 @@ PAGES: Mapping[str, tuple[str, Address]] = {
     "evaluation": ("clinician", _evaluation),
     "training-runs": ("engineer", lambda house: "/console/training/"),
     "training-run": ("engineer", lambda house: f"/console/training/{house.training.uuid}/"),
+    "avatars": ("engineer", lambda house: "/console/avatars/"),
+    "avatar": ("engineer", lambda house: "/console/avatars/night-desk/"),
     "approvals": ("clinician", lambda house: "/console/approval-requests/"),
     "signing": (
         "reviewer",
@@ -42,6 +44,8 @@ PAGES: Mapping[str, tuple[str, Address]] = {
     "nodes": ("operator", lambda house: "/console/nodes/"),
     "engine-profiles": ("operator", lambda house: "/console/engine-profiles/"),
     "system": ("operator", lambda house: "/console/system/"),
+    "holds": ("officer", lambda house: "/console/holds/"),
+    "version-held": ("officer", lambda house: f"/console/versions/{house.v2.uuid}/"),
     "audit": ("operator", lambda house: "/console/audit/"),
     "records": ("operator", lambda house: "/console/accounts/user/"),
     "record": (

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,15 +10,17 @@ from uuid import uuid4
 from compliance.models import ApprovalRequest, EvaluationSet
 from compliance.services import checkpoints, permissions, sealing
 from config.accounts.models import User
+from config.accounts.selectors import actor_of
 from config.core import broker, clock
 from config.core.actors import SYSTEM
+from registry import hold_selectors
 from registry.domain.training_parameters import TrainingParameters
-from registry.models import TrainingRun, Version
-from registry.services import aliases
+from registry.models import AvatarBackup, ScanState, TrainingRun, Version
+from registry.services import aliases, avatar_backups, avatars, holds
 from serving.models import Deployment, Node, Rollout, RolloutStep
 from serving.services import heartbeats
 from serving.services.alerting import Watch
-from tests.factories import console, many
+from tests.factories import console, many, training
 
 
 @dataclass
@@ -91,6 +93,7 @@ def wake(house: House) -> None:
         ("rollouts@ward", ["control"]),
         ("worker@ward", ["checks", "evaluations"]),
         ("courier@ward", ["deliveries"]),
+        ("trainer@ward", ["training"]),
         ("agent@ward-1", ["node.node-1"]),
         ("agent@ward-2", ["node.node-2"]),
         ("beat", []),
@@ -219,8 +222,37 @@ def build() -> House:
     Node.objects.filter(pk=nodes[2].pk).update(last_error="No connection could be made.")
     sealing.seal_pending()
     checkpoints.write_due(is_forced=True)
-    training = training_under_way(world)
-    return House(world, v2, v3, v4, v5, v6, request, deployment, running, back, nodes, training)
+    run = training_under_way(world)
+    avatar_of_the_engineer(world)
+    holds_on(world, v2)
+    return House(world, v2, v3, v4, v5, v6, request, deployment, running, back, nodes, run)
+
+
+def avatar_of_the_engineer(world: console.World) -> None:
+    """With texts in every state of their scan, some of them left out, and two backups."""
+    name, owner, actor = "night-desk", world.engineer, actor_of(world.engineer)
+    with ago(days=2):
+        avatar, _ = avatars.create(owner=owner, name=name, actor=actor)
+        training.upload(owner, name, training.texts(3))
+        training.upload(owner, name, {"drafts.txt": b"Invented note"}, use_for_training=False)
+    states = (ScanState.PASSED, ScanState.REFUSED, ScanState.PASSED)
+    for file, state in zip(avatar.files.order_by("name"), states, strict=False):
+        avatar.files.filter(pk=file.pk).update(scan_state=state)
+    avatar_backups.back_up(avatar=avatar, reason=AvatarBackup.Reason.ASKED, actor=actor)
+
+
+def holds_on(world: console.World, version: Version) -> None:
+    """One matter that stands, and another whose hold was released."""
+    actor = actor_of(world.officer)
+    with ago(days=1):
+        for matter in ("Case 2026-14", "Yearly review"):
+            placed = holds.place(
+                **asdict(hold_selectors.target_of_version(version)),
+                matter=matter,
+                reason="The board asked that this version be kept as it was.",
+                actor=actor,
+            )
+    holds.release(uuid=placed[0].uuid, reason="The review has ended.", actor=actor)
 
 
 def training_under_way(world: console.World) -> TrainingRun:

@@ -44,7 +44,7 @@ def test_a_hold_is_placed_and_released_with_words(officer, version):
     count = version.files.count()
     text = _text(_place(officer))
     assert f"{count} files are held." in text
-    assert f"In 1 matter holds keep {count} files" in text
+    assert f"In 1 matter holds keep {count} files," in text
     assert "placed on triage@v1" in text and "A court asked" in text
     assert "holds all of it already" in _text(_place(officer))
     uuids = [str(uuid) for uuid in Hold.objects.values_list("uuid", flat=True)]

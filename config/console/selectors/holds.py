@@ -104,7 +104,7 @@ def sentence(found: Totals) -> str:
     if not found.digests:
         return _("No legal hold stands.")
     return _(
-        "In %(matters)s holds keep %(files)s: nobody can erase them, and garbage collection won't."
+        "In %(matters)s holds keep %(files)s, which nobody can erase until they are released."
     ) % {
         "matters": words.counted(found.matters, "matter"),
         "files": words.counted(found.digests, "file"),
