@@ -114,7 +114,7 @@ def verify(*, checkpoint_file: Path | None = None) -> Report:
     report.lines.append(bad or _chain_line(report))
     report.lines.extend(unreadable)
     report.lines.extend(_outside_lines(outside, roots, report.entries))
-    report.lines.extend(_head_line(head, roots, report.entries) for head in inside)
+    report.lines.extend(_inside_lines(inside, roots, report.entries))
     report.lines.append(_unsealed_line())
     report.lines.extend(_signature_lines())
     report.lines.extend(_thing_lines())
@@ -227,6 +227,21 @@ def _outside_lines(heads: list[_Head], roots: dict[int, str], entries: int) -> I
     agree = len(heads) - len(bad) - sum(map(len, outrun.values()))
     if len(heads) > 1:
         yield Line(True, "checkpoint", f"{agree} of {len(heads)} files agree with the log")
+
+
+def _inside_lines(heads: list[_Head], roots: dict[int, str], entries: int) -> Iterator[Line]:
+    """The first row that disagrees, the newest that agrees: each busy minute has one."""
+    lines = [_head_line(head, roots, entries) for head in heads]
+    good = [line for line in lines if line.is_ok]
+    bad = [line for line in lines if not line.is_ok]
+    yield from bad[:1]
+    if len(bad) > 1:
+        yield Line(False, "checkpoint", f"{len(bad) - 1} more in the database disagree")
+    yield from good[-1:]
+    if len(lines) > 1:
+        yield Line(
+            True, "checkpoint", f"{len(good)} of {len(lines)} in the database agree with the log"
+        )
 
 
 def _head_line(head: _Head, roots: dict[int, str], entries: int) -> Line:
