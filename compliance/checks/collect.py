@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from compliance.checks.tensor_numbers import tensor_facts, update_facts
-from compliance.checks.tokenizer_facts import compare_tokenizer
+from compliance.checks.tokenizer_facts import TOKENIZER_FILES, compare_tokenizer
 from compliance.domain.adapter import CONFIG_FILE
 from compliance.domain.file_kinds import (
     HEAD_BYTES,
+    NOT_JSON,
+    TOO_LARGE,
     code_keys,
     kind_of,
     pickle_imports,
-    read_json,
+    read_loosely,
 )
 from compliance.domain.snapshot import FileFacts, PackageFacts, WeightsFacts
 from config.core.digests import manifest_digest, sha256_hex
@@ -39,9 +41,12 @@ CONFIG_BYTES = 1 << 20
 JSON_BYTES = 4 << 20
 HEADER_BYTES = 16 << 20
 """An adapter's header; the format allows 100 MB, whose JSON would take gigabytes to decode."""
+TENSORS_MAXIMUM = 50_000
+"""A mixture of 128 experts in 48 layers has 37,000 matrices."""
 METADATA_ENTRIES, METADATA_CHARS = 50, 1000
 _ZIP_END_BYTES = 65_535 + 22
-_LOADED_JSON = ("config.json", "tokenizer_config.json", "generation_config.json")
+_LOADED_JSON = "config.json"
+"""How the names of the files end in which loaders look for code: tokenizer_config.json too."""
 
 
 class PackageSource(Protocol):
@@ -115,13 +120,16 @@ def collect_package(
     comparison = compare_tokenizer(
         {
             name: by_path[name]["sha256"]
-            for name in ("tokenizer.json", "tokenizer_config.json")
-            if name in by_path and by_path[name]["kind"] == "json"
+            for name in TOKENIZER_FILES
+            if name in by_path and by_path[name]["kind"] in ("json", "text", "empty")
         },
         source.open,
         base_tokenizer=base_tokenizer,
     )
-    facts["tokenizer"], facts["special_token_ids"] = comparison
+    facts["tokenizer"] = comparison.tokenizer
+    facts["special_token_ids"] = comparison.special_token_ids
+    facts["declared_tokens"] = comparison.declared_tokens
+    facts["tokens_error"] = comparison.error
     return facts
 
 
@@ -166,7 +174,7 @@ def _look_inside(stream: BinaryIO, file: FileFacts, read: _Read, facts: PackageF
         file["dangers"] = _zipped_imports(stream)
     elif kind == "safetensors" and path.endswith(".safetensors"):
         _read_weights(stream, file, facts)
-    elif path.endswith(".jinja") and kind in ("text", "json"):
+    elif path.endswith(".jinja") and kind in ("text", "json", "empty"):
         facts["templates"].append({"path": path, "sha256": read.sha256})
     elif kind == "json" and read.is_text:
         _read_json_file(stream, file, read, facts)
@@ -224,24 +232,33 @@ def _read_config(stream: BinaryIO, read: _Read, facts: PackageFacts) -> None:
 def _read_json_file(stream: BinaryIO, file: FileFacts, read: _Read, facts: PackageFacts) -> None:
     name = file["path"].rsplit("/", 1)[-1]
     if read.size_bytes > JSON_BYTES:
-        if name in _LOADED_JSON:
-            file["code_keys"] = ["(too large to be searched)"]
+        if name.endswith(_LOADED_JSON):
+            file["code_keys"] = [TOO_LARGE]
         return
     stream.seek(0)
-    data, _ = read_json(stream.read(JSON_BYTES).decode())
+    data, is_json = read_loosely(stream.read(JSON_BYTES).decode())
+    if not is_json and name.endswith(_LOADED_JSON) and file["path"] != CONFIG_FILE:
+        file["code_keys"] = [NOT_JSON]
+        return
     file["code_keys"] = [printable(place) for place in code_keys(data)]
     if isinstance(data, dict):
         _add_templates(file["path"], data.get("chat_template"), facts)
 
 
 def _add_templates(path: str, value: object, facts: PackageFacts) -> None:
-    """Chat templates inside tokenizer_config.json: a text, or a list of named texts."""
-    entries = value if isinstance(value, list) else [value]
-    for entry in entries:
-        text = entry.get("template") if isinstance(entry, dict) else entry
-        if isinstance(text, str):
-            sha256 = sha256_hex(text.encode(errors="surrogatepass"))
-            facts["templates"].append({"path": f"{path}:chat_template", "sha256": sha256})
+    """Chat templates inside a JSON file: a text, a list of named texts, or texts by name."""
+    if isinstance(value, str):
+        sha256 = sha256_hex(value.encode(errors="surrogatepass"))
+        facts["templates"].append({"path": f"{path}:chat_template", "sha256": sha256})
+    elif isinstance(value, list):
+        for entry in value:
+            _add_templates(path, entry, facts)
+    elif isinstance(value, dict):
+        # A list's entry is {"name": …, "template": …}; elsewhere every member is a template.
+        has_name = "template" in value
+        for name, entry in value.items():
+            if not (has_name and name == "name"):
+                _add_templates(path, entry, facts)
 
 
 def _read_weights(stream: BinaryIO, file: FileFacts, facts: PackageFacts) -> None:
@@ -249,6 +266,11 @@ def _read_weights(stream: BinaryIO, file: FileFacts, facts: PackageFacts) -> Non
     path = file["path"]
     try:
         header = read_header(stream, size_bytes=file["size_bytes"], maximum_bytes=HEADER_BYTES)
+        if len(header.tensors) > TENSORS_MAXIMUM:
+            raise HeaderInvalid(
+                f"it lists {len(header.tensors)} tensors, {TENSORS_MAXIMUM} are allowed",
+                fix="Save the adapter alone, with PEFT's save_pretrained.",
+            )
     except HeaderInvalid as problem:
         error = {
             "message": printable(problem.message),
@@ -269,9 +291,11 @@ def _weights(path: str, error: dict[str, str] | None) -> WeightsFacts:
 
 def _measure(stream: BinaryIO, header: Header, path: str) -> WeightsFacts:
     facts = _weights(path, None)
-    entries = sorted(header.metadata.items())[:METADATA_ENTRIES]
+    # What is said about the base comes first: TEC-06 looks for its digest there.
+    entries = sorted(header.metadata.items(), key=lambda entry: ("base" not in entry[0], entry))
     facts["metadata"] = {
-        printable(key)[:METADATA_CHARS]: printable(value[:METADATA_CHARS]) for key, value in entries
+        printable(key)[:METADATA_CHARS]: printable(value[:METADATA_CHARS])
+        for key, value in entries[:METADATA_ENTRIES]
     }
     facts["tensors"] = [tensor_facts(stream, info) for info in header.tensors.values()]
     facts["updates"] = update_facts(stream, header, facts["tensors"])

@@ -2,9 +2,15 @@
 
 from typing import ClassVar
 
-from compliance.domain.adapter import shown
+from compliance.domain.adapter import CONFIG_FILE, shown
 from compliance.domain.check import PACKAGE, Check, Judgement, shortened
-from compliance.domain.file_kinds import SAFE_KINDS, SCRIPT_SUFFIXES, TEXT_SUFFIXES, is_hidden
+from compliance.domain.file_kinds import (
+    SAFE_KINDS,
+    SCRIPT_SUFFIXES,
+    TEXT_SUFFIXES,
+    UNPICKLED_SUFFIXES,
+    is_hidden,
+)
 from compliance.domain.policy import PolicyPack
 from compliance.domain.results import Finding
 from compliance.domain.snapshot import FileFacts, PackageFacts, Snapshot
@@ -21,7 +27,6 @@ _WORDS = {
     "bytecode": "compiled Python",
     "wasm": "WebAssembly",
     "link": "a symbolic link",
-    "special": "no ordinary file",
     "numpy": "a NumPy array, which may hold a pickle",
     "hdf5": "an HDF5 file",
     "gguf": "a GGUF model",
@@ -37,6 +42,7 @@ class FileFormatsCheck(Check):
     """An allow-list by content: safetensors, JSON, UTF-8 text, tokenizer files."""
 
     id: ClassVar[str] = "SEC-01"
+    version: ClassVar[str] = "2"
     title: ClassVar[str] = "Only safe file formats"
     authority: ClassVar[str] = "FD&C 524B; IEC 81001-5-1; 45 CFR 164.308(a)(5)(ii)(B)"
     is_waivable: ClassVar[bool] = False
@@ -75,7 +81,7 @@ class FileFormatsCheck(Check):
     def _file(self, file: FileFacts) -> list[Finding]:
         path, kind = shown(file["path"], limit=160), file["kind"]
         suffix = _suffix(path)
-        if kind == "link":
+        if kind in ("link", "special"):
             return []  # the container's own guard has named it
         if suffix in SCRIPT_SUFFIXES or kind not in SAFE_KINDS:
             what = _WORDS.get(kind, f"a {suffix} file")
@@ -83,6 +89,15 @@ class FileFormatsCheck(Check):
                 what = f"a script or an active document ({suffix})"
             dangers = f" ({', '.join(file['dangers'])})" if file["dangers"] else ""
             return [self.failed(f"{path} is {what}{dangers}.", fix=_mend(path, kind), object=path)]
+        if suffix in UNPICKLED_SUFFIXES:
+            return [
+                self.failed(
+                    f"{path} has a name whose files loaders unpickle ({suffix}), "
+                    f"though its content is {kind}.",
+                    fix=_mend(path, "pickle"),
+                    object=path,
+                )
+            ]
         if suffix == ".safetensors" and kind not in ("safetensors",):
             return [
                 self.failed(
@@ -130,6 +145,10 @@ def _suffix(path: str) -> str:
 
 def _mend(path: str, kind: str) -> str:
     name = path.rsplit("/", 1)[-1]
+    if path == CONFIG_FILE:
+        return "Save the adapter again with PEFT; its configuration is JSON in UTF-8."
+    if path == WEIGHTS_FILE:
+        return "Write it with safetensors.torch.save_file on the training machine."
     if kind in ("pickle", "zip") and not name.startswith(_LEFTOVERS):
         return (
             "Convert on the training machine: safetensors.torch.save_file(weights, "

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from compliance.domain.adapter import CONFIG_FILE, read_adapter, shown
 from compliance.domain.base_names import is_address, is_path
 from compliance.domain.check import PACKAGE, Check, Judgement
+from compliance.domain.file_kinds import NOT_JSON, TOO_LARGE
 from compliance.domain.policy import PolicyPack
 from compliance.domain.results import Finding
 from compliance.domain.snapshot import BaseSection, PackageFacts, Snapshot
@@ -21,6 +22,7 @@ class NoCodeCheck(Check):
     """No import by configuration, no custom code, and the base's own chat template."""
 
     id: ClassVar[str] = "SEC-02"
+    version: ClassVar[str] = "2"
     title: ClassVar[str] = "Configuration cannot run code"
     authority: ClassVar[str] = "PEFT imports names from adapter_config; CycloneDX issue 862"
     is_waivable: ClassVar[bool] = False
@@ -83,6 +85,9 @@ class NoCodeCheck(Check):
             for key in file["code_keys"]:
                 if file["path"] == CONFIG_FILE and key == "auto_mapping.parent_library":
                     continue  # judged above, with what it names
+                if key in (TOO_LARGE, NOT_JSON):
+                    findings.append(self._unsearched(shown(file["path"]), key))
+                    continue
                 findings.append(
                     self.failed(
                         f"{shown(file['path'])} has {shown(key)}, by which loaders run code.",
@@ -91,6 +96,13 @@ class NoCodeCheck(Check):
                     )
                 )
         return findings[:20]
+
+    def _unsearched(self, path: str, why: str) -> Finding:
+        return self.failed(
+            f"Whether {path} makes loaders run code is not known: it is {why.strip('()')}.",
+            fix=f"Leave {path} out; an adapter is served without it.",
+            object=path,
+        )
 
     def _templates(self, package: PackageFacts, base: BaseSection | None) -> list[Finding]:
         wanted = base["chat_template_sha256"] if base else None

@@ -7,7 +7,7 @@ from compliance.domain.adapter import CONFIG_FILE, AdapterView, read_adapter, sh
 from compliance.domain.check import PACKAGE, Check, Judgement
 from compliance.domain.policy import PolicyPack
 from compliance.domain.results import Finding
-from compliance.domain.snapshot import Snapshot
+from compliance.domain.snapshot import PackageFacts, Snapshot
 from registry.domain.peft_support import config_problems, unknown_keys, unsupported_features
 
 TASK_TYPE = "CAUSAL_LM"
@@ -54,6 +54,7 @@ class PeftConfigCheck(Check):
     """Required keys, known types, and no feature that the engine refuses."""
 
     id: ClassVar[str] = "TEC-01"
+    version: ClassVar[str] = "2"
     title: ClassVar[str] = "PEFT configuration valid"
     authority: ClassVar[str] = "PEFT 0.21 LoraConfig; IEC 62304 5.1"
     tags: ClassVar[frozenset[str]] = frozenset({PACKAGE})
@@ -62,7 +63,7 @@ class PeftConfigCheck(Check):
         """Fail on what can't be read or served, warn on keys that PEFT does not know."""
         view = read_adapter(snapshot["package"])
         if not view.raw:
-            return Judgement((self._unreadable(view),))
+            return Judgement((self._unreadable(view, snapshot["package"]),))
         raw, engine = view.raw, snapshot["engine"]
         findings = [*self._missing(raw), *self._invalid(raw)]
         for problem in unsupported_features(raw):
@@ -85,10 +86,18 @@ class PeftConfigCheck(Check):
         }
         return Judgement(tuple(findings), values)
 
-    def _unreadable(self, view: AdapterView) -> Finding:
+    def _unreadable(self, view: AdapterView, package: PackageFacts | None) -> Finding:
+        fix = "Upload the folder that PEFT's save_pretrained wrote, with its configuration."
+        nested = [
+            shown(file["path"].removesuffix(f"/{CONFIG_FILE}"))
+            for file in (package["files"] if package else [])
+            if file["path"].endswith(f"/{CONFIG_FILE}")
+        ]
+        if nested:
+            fix = f"There is one in {nested[0]}: give that folder alone."
         return self.failed(
             f"{CONFIG_FILE} can't be read: {shown(view.error, limit=200) or 'it is empty'}.",
-            fix="Upload the folder that PEFT's save_pretrained wrote, with its configuration.",
+            fix=fix,
             object=CONFIG_FILE,
         )
 

@@ -15,13 +15,14 @@ from compliance.domain.adapter import (
 from compliance.domain.check import PACKAGE, Check, Judgement, shortened
 from compliance.domain.policy import PolicyPack
 from compliance.domain.results import Finding
-from compliance.domain.snapshot import BaseSection, Snapshot, WeightsFacts
+from compliance.domain.snapshot import BaseSection, PackageFacts, Snapshot, WeightsFacts
 from registry.domain.packages import WEIGHTS_FILE
 from registry.domain.peft import (
     LoraConfig,
     ModulePlan,
     expand_targets,
     is_linear,
+    matched_containers,
     tensor_problems,
     unmatched_targets,
 )
@@ -32,6 +33,7 @@ class TensorsCheck(Check):
     """Every target has its A (rank × in) and B (out × rank), and there is nothing else."""
 
     id: ClassVar[str] = "TEC-02"
+    version: ClassVar[str] = "2"
     title: ClassVar[str] = "Tensors match configuration and base"
     authority: ClassVar[str] = "PEFT 0.21 state dict names; IEC 62304 8.1"
     tags: ClassVar[frozenset[str]] = frozenset({PACKAGE})
@@ -59,7 +61,7 @@ class TensorsCheck(Check):
             return Judgement((self._no_base(),))
         findings = self._targets(view.config, base)
         plans = adapter_plans(view, base)
-        findings += self._tensors(weights, base, plans)
+        findings += self._tensors(weights, base, plans) + self._others(package)
         values = {"modules": len(plans), "tensors": len(weights["tensors"])}
         if not findings:
             findings.append(
@@ -111,6 +113,15 @@ class TensorsCheck(Check):
                     object=where,
                 )
             )
+        findings += [
+            self.failed(
+                f"target_modules {shown(config.target_modules)} matches {container}, which is no "
+                "linear layer; PEFT can't load that.",
+                fix="Mend the pattern: it has to match whole paths of linear layers only.",
+                object=where,
+            )
+            for container in matched_containers(config, base["shapes"])
+        ]
         for module in expand_targets(config, base["shapes"]):
             if not is_linear(module):
                 findings.append(
@@ -148,16 +159,31 @@ class TensorsCheck(Check):
         ]
         found = {tensor["name"]: tensor["shape"] for tensor in weights["tensors"]}
         kinds: dict[str, list[Finding]] = {}
+        layers = layer_count(base)
         for problem in tensor_problems(found, plans, base_shapes(base)):
             kind = "missing" if problem.key not in found else problem.message.split(" ")[1]
-            kinds.setdefault(kind, []).append(self._problem(problem, base))
+            kinds.setdefault(kind, []).append(self._problem(problem, layers))
         for group in kinds.values():
             findings += shortened(group, shown=8)
         return findings
 
-    def _problem(self, problem: ConfigProblem, base: BaseSection) -> Finding:
-        layer, layers = layer_of(problem.key), layer_count(base)
+    def _others(self, package: PackageFacts) -> list[Finding]:
+        return shortened(
+            self.failed(
+                f"{shown(file['path'], limit=160)} is another file of weights, which nothing "
+                f"judges; an adapter's weights are in {WEIGHTS_FILE}.",
+                fix=f"Leave {shown(file['path'], limit=160)} out of the package.",
+                object=shown(file["path"], limit=160),
+            )
+            for file in package["files"]
+            if file["path"] != WEIGHTS_FILE and file["kind"] == "safetensors"
+        )
+
+    def _problem(self, problem: ConfigProblem, layers: int) -> Finding:
+        layer = layer_of(problem.key)
         message = f"{shown(problem.message, limit=320)}."
         if layer >= layers:
             message += f" Layer {layer} is beyond the base's last, {layers - 1}."
-        return self.failed(message, fix=problem.fix, object=shown(problem.key, limit=160))
+        return self.failed(
+            message, fix=problem.fix, object=shown(problem.key, limit=160) or WEIGHTS_FILE
+        )

@@ -8,13 +8,14 @@ from compliance.domain.policy import PolicyPack
 from compliance.domain.results import Finding, decimal
 from compliance.domain.snapshot import PackageFacts, Snapshot
 from registry.domain.packages import WEIGHTS_FILE
-from registry.domain.peft import LoraConfig, ModulePlan, module_of
+from registry.domain.peft import LoraConfig, ModulePlan, idle_patterns, module_of
 
 
 class RankScaleCheck(Check):
     """1 ≤ rank ≤ the engine's maximum blocks; alpha/r or alpha/√r outside 0.25 to 8 warns."""
 
     id: ClassVar[str] = "TEC-03"
+    version: ClassVar[str] = "2"
     title: ClassVar[str] = "Rank and scale in range"
     authority: ClassVar[str] = "Engine profile; rsLoRA arXiv 2312.03732"
     tags: ClassVar[frozenset[str]] = frozenset({PACKAGE})
@@ -35,7 +36,7 @@ class RankScaleCheck(Check):
         config, plans = view.config, adapter_plans(view, snapshot["base"])
         findings = self._ranks(config, engine["max_lora_rank"], engine["name"])
         findings += self._file_ranks(snapshot["package"], plans)
-        findings += self._scales(config, plans, policy)
+        findings += self._scales(config, plans, policy) + self._idle(config, plans)
         ranks = {config.r, *(plan.rank for plan in plans.values())}
         scales = {decimal(plan.scale) for plan in plans.values()}
         if not findings:
@@ -104,4 +105,19 @@ class RankScaleCheck(Check):
                 object=modules[0],
             )
             for scale, modules in sorted(odd.items())
+        )
+
+    def _idle(self, config: LoraConfig, plans: dict[str, ModulePlan]) -> list[Finding]:
+        """Patterns without effect: the configuration says what the adapter does not do."""
+        return shortened(
+            self.warned(
+                f"{key} names {shown(pattern)}, which is none of the targeted modules.",
+                fix=f"Remove it from {key}, or mend it: was it trained with this rank and scale?",
+                object=f"{CONFIG_FILE}:{key}.{shown(pattern)}",
+            )
+            for key, patterns in (
+                ("rank_pattern", config.rank_pattern),
+                ("alpha_pattern", config.alpha_pattern),
+            )
+            for pattern in (idle_patterns(patterns, plans) if plans else ())
         )

@@ -45,6 +45,7 @@ class UpdateNormsCheck(Check):
     """Robust z of the log norms by module kind; all zero blocks, some zero warns."""
 
     id: ClassVar[str] = "TEC-05"
+    version: ClassVar[str] = "2"
     title: ClassVar[str] = "Update norms plausible"
     authority: ClassVar[str] = "ISO 14971 7.3; outliers against the adapter's own modules"
     tags: ClassVar[frozenset[str]] = frozenset({PACKAGE})
@@ -167,7 +168,26 @@ class UpdateNormsCheck(Check):
     def _large(self, updates: list[_Update], policy: PolicyPack) -> list[Finding]:
         if not updates:
             return []
+        most = max(update.gain for update in updates)
+        if most < policy.norm_gain_low:
+            return [
+                self.failed(
+                    f"The largest update amplifies its input {most:.3g} times, less than float32 "
+                    "can add to a base layer's: the adapter does nothing.",
+                    fix="Upload the trained weights, and look at lora_alpha.",
+                    object=WEIGHTS_FILE,
+                )
+            ]
         gain = median(update.gain for update in updates)
+        if most > policy.norm_gain_block:
+            return [
+                self.failed(
+                    f"The largest update amplifies its input {most:.3g} times; a base layer's own "
+                    "weights do so about once, so nothing of the base is left.",
+                    fix="Use an earlier checkpoint, and look at lora_alpha.",
+                    object=max(updates, key=lambda update: update.gain).module,
+                )
+            ]
         if gain <= policy.norm_gain_warn:
             return []
         return [

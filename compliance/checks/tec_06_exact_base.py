@@ -1,6 +1,7 @@
 """TEC-06: the adapter was made for exactly the base that is to serve it."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from compliance.domain.adapter import (
@@ -18,14 +19,15 @@ from compliance.domain.snapshot import BaseSection, PackageFacts, Snapshot
 from registry.domain.packages import WEIGHTS_FILE
 from registry.domain.peft import expected_tensors
 
-DIGEST_KEYS = ("base_model_sha256", "base_sha256", "base_model_digest", "base_digest")
-"""Where a package may state the digest of its base; PEFT itself writes none."""
+_DIGEST_KEY = re.compile(r"(?=.*base)(?=.*(sha256|sha|digest|hash|checksum)($|_)).*", re.IGNORECASE)
+"""Keys under which a package may state the digest of its base; PEFT itself writes none."""
 
 
 class ExactBaseCheck(Check):
     """A registered name of the base, fitting shapes, and an equal digest where one is declared."""
 
     id: ClassVar[str] = "TEC-06"
+    version: ClassVar[str] = "2"
     title: ClassVar[str] = "Exact base model"
     authority: ClassVar[str] = "IEC 62304 8.1"
     is_waivable: ClassVar[bool] = False
@@ -122,7 +124,8 @@ class ExactBaseCheck(Check):
                 object=where,
             )
             for where, digest in sorted(declared.items())
-            if digest.removeprefix("sha256:").lower() != base["digest"]
+            if digest.removeprefix("sha256:").lower()
+            not in (base["digest"], base.get("weights_sha256"))
         ]
 
 
@@ -137,8 +140,17 @@ def _declared_digests(raw: Mapping[str, Any], package: PackageFacts) -> dict[str
         (f"{WEIGHTS_FILE}:__metadata__", weights["metadata"] if weights else {}),
     ]
     return {
-        f"{where}:{key}": str(source[key])
+        f"{where}:{key}": str(value)
         for where, source in sources
-        for key in DIGEST_KEYS
-        if source.get(key)
+        for key, value in _members(source)
+        if _DIGEST_KEY.fullmatch(key) and value not in (None, "")
     }
+
+
+def _members(source: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The members of ``source``, and those of an object about the base as ``base.member``."""
+    for key, value in source.items():
+        if isinstance(value, dict) and "base" in key.lower():
+            yield from ((f"{key}_{name}", item) for name, item in value.items())
+        else:
+            yield key, value

@@ -6,13 +6,20 @@ from compliance.domain.adapter import shown
 from compliance.domain.check import PACKAGE, Check, Judgement
 from compliance.domain.policy import PolicyPack
 from compliance.domain.results import Finding
-from compliance.domain.snapshot import BaseSection, SmokeSection, Snapshot, TokenizerFacts
+from compliance.domain.snapshot import (
+    BaseSection,
+    PackageFacts,
+    SmokeSection,
+    Snapshot,
+    TokenizerFacts,
+)
 
 
 class TokenizerCheck(Check):
     """Vocabulary within the embedding, the base's tokenizer, and prompts that finish."""
 
     id: ClassVar[str] = "TEC-07"
+    version: ClassVar[str] = "2"
     title: ClassVar[str] = "Tokenizer and template compatible"
     authority: ClassVar[str] = "IEC 62304 5.6; GMLP 6"
     tags: ClassVar[frozenset[str]] = frozenset({PACKAGE})
@@ -32,8 +39,10 @@ class TokenizerCheck(Check):
             )
         findings = self._base(base)
         tokenizer = package["tokenizer"]
-        if tokenizer is not None and tokenizer["sha256"] != base["tokenizer_sha256"]:
+        is_other = tokenizer is not None and tokenizer["sha256"] != base["tokenizer_sha256"]
+        if tokenizer is not None and is_other:
             findings += self._tokenizer(tokenizer)
+        findings += self._declared(package, error="" if is_other else package.get("tokens_error"))
         findings += self._special(package["special_token_ids"], base)
         findings += self._smoke(smoke)
         if not any(finding.is_blocking for finding in findings):
@@ -87,13 +96,26 @@ class TokenizerCheck(Check):
             )
             for token in own["added_tokens"][:10]
         ]
-        differences = own["removed_tokens"] + own["moved_tokens"] + own["different_texts"]
+        differences = [
+            text
+            for number, text in (
+                (own["removed_tokens"], f"lacks {own['removed_tokens']} tokens of the base"),
+                (own["moved_tokens"], f"gives {own['moved_tokens']} tokens another id"),
+                (
+                    own["different_texts"],
+                    f"encodes {own['different_texts']} of {own['compared_texts']} medical texts "
+                    "otherwise",
+                ),
+            )
+            if number
+        ]
+        parts = own.get("changed_parts", [])
+        if parts and not own["added_tokens"]:
+            differences.append(f"changed {', '.join(parts)}")
         if differences:
             findings.append(
                 self.failed(
-                    f"{path} lacks {own['removed_tokens']} tokens of the base, gives "
-                    f"{own['moved_tokens']} another id, and encodes {own['different_texts']} of "
-                    f"{own['compared_texts']} medical texts otherwise.",
+                    f"{path} {', '.join(differences)}.",
                     fix=f"Leave {path} out, or retrain with the base's tokenizer.",
                     object=path,
                 )
@@ -109,9 +131,29 @@ class TokenizerCheck(Check):
             )
         return findings
 
+    def _declared(self, package: PackageFacts, *, error: str | None) -> list[Finding]:
+        if error:
+            return [
+                self.failed(
+                    f"What the package says about its tokens can't be compared: {shown(error)}.",
+                    fix="Leave the tokenizer's files out of the package; the base's are used.",
+                    object="tokenizer_config.json",
+                )
+            ]
+        return [
+            self.failed(
+                f"{row['path']} declares the token {shown(row['token'])}, which the base has not "
+                "or has under another id.",
+                fix="Retrain without added tokens; modules_to_save is not served.",
+                object=row["path"],
+            )
+            for row in package.get("declared_tokens", [])
+        ]
+
     def _special(self, own: dict[str, int | None], base: BaseSection) -> list[Finding]:
         findings = []
-        for name, token_id in sorted(own.items()):
+        for key, token_id in sorted(own.items()):
+            path, name = key.split(":") if ":" in key else ("tokenizer_config.json", key)
             wanted = base["special_token_ids"].get(name)
             # A pad token says nothing about answers, and trainers often choose one of their own.
             if token_id == wanted or name == "pad_token":
@@ -119,8 +161,8 @@ class TokenizerCheck(Check):
             findings.append(
                 self.failed(
                     f"The package's {name} has id {token_id}, the base's {wanted}.",
-                    fix="Leave tokenizer_config.json out, or retrain with the base's tokenizer.",
-                    object=f"tokenizer_config.json:{name}",
+                    fix=f"Leave {path} out, or retrain with the base's tokenizer.",
+                    object=f"{path}:{name}",
                 )
             )
         return findings

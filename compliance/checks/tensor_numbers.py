@@ -14,7 +14,8 @@ from registry.domain.safetensors_header import Header, TensorInfo
 PIECE_BYTES = 4 << 20
 MATRIX_BYTES = 64 << 20
 """A larger A or B is not measured: no rank that an engine serves comes to that."""
-RANK_MAXIMUM = 1024
+RANK_MAXIMUM = 256
+"""Above it eigenvalues take seconds a module; no engine serves such a rank."""
 F16_END = 65504.0
 _READ_AS: Mapping[str, str] = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,8 +14,24 @@ from compliance.checks.medical_texts import TEXTS
 from compliance.domain.snapshot import TokenizerFacts
 
 PROBE = Path(__file__).with_name("tokenizer_probe.py")
-TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+TOKENIZER = "tokenizer.json"
+TOKENIZER_FILES = (
+    TOKENIZER,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class TokenizerComparison:
+    """What the package says about tokens; the members of ``PackageFacts`` of the same names."""
+
+    tokenizer: TokenizerFacts | None = None
+    special_token_ids: dict[str, int | None] = field(default_factory=dict)
+    declared_tokens: list[dict[str, str]] = field(default_factory=list)
+    error: str = ""
 
 
 def compare_tokenizer(
@@ -22,20 +39,21 @@ def compare_tokenizer(
     open_file: Callable[[str], BinaryIO],
     *,
     base_tokenizer: Path | None,
-) -> tuple[TokenizerFacts | None, dict[str, int | None]]:
-    """Facts about the package's tokenizer, and the ids of the special tokens that it names.
+) -> TokenizerComparison:
+    """Facts about the package's tokenizer and the tokens that its other files name.
 
-    ``hashes``: SHA-256 of those of tokenizer.json and tokenizer_config.json that the package has.
+    ``hashes``: SHA-256 of those of ``TOKENIZER_FILES`` that the package has.
     """
     if not hashes:
-        return None, {}
+        return TokenizerComparison()
     answer: dict[str, Any] = {}
     error = "the base's tokenizer is not at hand"
     if base_tokenizer is not None:
         answer, error = _probe(hashes, open_file, base_tokenizer)
     special = answer.pop("special_token_ids", {})
+    declared = answer.pop("declared_tokens", [])
     if TOKENIZER not in hashes:
-        return None, special
+        return TokenizerComparison(None, special, declared, error)
     facts: TokenizerFacts = {
         "path": TOKENIZER,
         "sha256": hashes[TOKENIZER],
@@ -46,9 +64,10 @@ def compare_tokenizer(
         "moved_tokens": 0,
         "compared_texts": 0,
         "different_texts": 0,
+        "changed_parts": [],
     }
     facts.update(answer)  # type: ignore[typeddict-item]
-    return facts, special
+    return TokenizerComparison(facts, special, declared, error)
 
 
 def _probe(
@@ -64,7 +83,7 @@ def _probe(
         request = {
             "base": str(base_tokenizer.resolve()),
             "own": places.get(TOKENIZER),
-            "own_config": places.get(TOKENIZER_CONFIG),
+            "others": {name: place for name, place in places.items() if name != TOKENIZER},
             "texts": TEXTS,
         }
         try:
@@ -80,6 +99,6 @@ def _probe(
         except subprocess.TimeoutExpired:
             return {}, "comparing it took too long"
     if done.returncode:
-        return {}, "it is no tokenizer that the tokenizers library can read"
+        return {}, "it is nothing that the tokenizers library can read"
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer, ""

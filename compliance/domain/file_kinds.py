@@ -1,5 +1,6 @@
 """What a file is by its content, whatever it is named; nothing is ever executed or unpickled."""
 
+import io
 import json
 import pickletools
 import re
@@ -22,12 +23,19 @@ SCRIPT_SUFFIXES = frozenset(
     | {".vbs", ".wsf", ".hta", ".html", ".htm", ".svg", ".xhtml", ".command", ".desktop", ".mk"}
     | {".c", ".cc", ".cpp", ".cu", ".go", ".rs", ".java", ".scpt", ".tcl", ".awk"}
 )
+UNPICKLED_SUFFIXES = frozenset(
+    {".bin", ".pt", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".msgpack"}
+)
+"""Names whose files loaders unpickle or decode on sight, whatever stands in them today."""
 HIDDEN_ALLOWED = frozenset({".gitattributes", ".gitignore"})
 CODE_KEYS = frozenset(
     {"auto_map", "trust_remote_code", "custom_code", "custom_pipelines", "custom_pipeline"}
     | {"custom_generate", "remote_code", "code_revision", "parent_library", "module_file"}
 )
 """Members of JSON files by which loaders are made to import or run code."""
+
+TOO_LARGE, NOT_JSON = "(too large to be searched)", "(no JSON)"
+"""Stand in place of the members of a file that could not be searched for them."""
 
 _MAGIC: Sequence[tuple[bytes, str]] = (
     (b"PK\x03\x04", "zip"),
@@ -58,6 +66,7 @@ _MAGIC: Sequence[tuple[bytes, str]] = (
 )
 _IMPORT_OPCODES = frozenset({"GLOBAL", "STACK_GLOBAL", "INST"})
 _CALL_OPCODES = frozenset({"REDUCE", "BUILD", "OBJ", "NEWOBJ", "NEWOBJ_EX", "INST"})
+_DANGEROUS = _IMPORT_OPCODES | _CALL_OPCODES
 _NAME = re.compile(r"[\w.$<>-]{1,80}")
 
 
@@ -115,15 +124,20 @@ def is_hidden(path: str) -> bool:
 
 
 def is_pickle(head: bytes) -> bool:
-    """Whether ``head`` reads as a whole pickle that imports or calls something (any protocol)."""
+    """Whether ``head`` reads as a pickle that imports or calls something (any protocol).
+
+    A longer pickle is cut off by the end of ``head``: up to there it has to read as one.
+    """
     seen = set()
+    stream = io.BytesIO(head)
     try:
-        for opcode, _, _ in pickletools.genops(head):
+        for opcode, _, _ in pickletools.genops(stream):
             seen.add(opcode.name)
             if opcode.name == "STOP":
-                return bool(seen & (_IMPORT_OPCODES | _CALL_OPCODES))
+                return bool(seen & _DANGEROUS)
     except (ValueError, IndexError, KeyError, OverflowError, UnicodeError, RecursionError):
-        return False
+        is_cut_off = len(head) >= HEAD_BYTES and stream.tell() >= len(head)
+        return is_cut_off and bool(seen & _DANGEROUS)
     return False
 
 
@@ -159,6 +173,26 @@ def code_keys(data: Any, *, limit: int = 20) -> list[str]:
         elif isinstance(value, list):
             open_items += [(where, item) for item in value]
     return sorted(found)
+
+
+def read_loosely(text: str) -> tuple[Any, bool]:
+    """What loaders, which are laxer than we are, could make of ``text``; False if it is no JSON.
+
+    A name that stands twice has a list of all its values: which one counts differs by loader.
+    """
+
+    def all_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            for name, count in Counter(name for name, _ in pairs).items():
+                if count > 1:
+                    members[name] = [value for other, value in pairs if other == name]
+        return members
+
+    try:
+        return json.loads(text, object_pairs_hook=all_values), True
+    except (ValueError, RecursionError):
+        return None, False
 
 
 def read_json(text: str) -> tuple[Any, str]:

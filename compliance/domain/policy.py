@@ -36,7 +36,9 @@ class PolicyPack:
     norm_z_block: float = 12.0
     norm_mad_floor: float = 0.05
     norm_mad_floor_mixed: float = 0.25
+    norm_gain_low: float = 1e-7
     norm_gain_warn: float = 10.0
+    norm_gain_block: float = 1000.0
     norm_growth_warn: float = 10.0
     header_maximum_bytes: int = 100_000_000
     metric_codes: tuple[str, ...] = ("exact_match@1",)

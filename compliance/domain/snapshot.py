@@ -65,7 +65,8 @@ class WeightsFacts(TypedDict):
 class TokenizerFacts(TypedDict):
     """The package's own tokenizer against the base's; ``error`` if it could not be compared.
 
-    ``different_texts``: how many of ``compared_texts`` medical texts get other ids.
+    ``different_texts``: how many of ``compared_texts`` medical texts get other ids;
+    ``changed_parts``: its parts that are not the base's, as the tokenizers library reads them.
     """
 
     path: str
@@ -77,10 +78,16 @@ class TokenizerFacts(TypedDict):
     moved_tokens: int
     compared_texts: int
     different_texts: int
+    changed_parts: NotRequired[list[str]]
 
 
 class PackageFacts(TypedDict):
-    """What the files of a version say. ``config_text``: adapter_config.json as it is, or None."""
+    """What the files of a version say. ``config_text``: adapter_config.json as it is, or None.
+
+    ``special_token_ids``: by name, with ``file:`` before it where it is no tokenizer_config.json;
+    ``declared_tokens``: tokens beside tokenizer.json that the base has not, or not with this id;
+    ``tokens_error``: why the package's tokenizer files could not be compared at all.
+    """
 
     files: list[FileFacts]
     faults: list[dict[str, str]]
@@ -92,10 +99,15 @@ class PackageFacts(TypedDict):
     templates: list[dict[str, str]]
     special_token_ids: dict[str, int | None]
     tokenizer: TokenizerFacts | None
+    declared_tokens: NotRequired[list[dict[str, str]]]
+    tokens_error: NotRequired[str]
 
 
 class BaseSection(TypedDict):
-    """The base model; ``names``: all names by which an adapter may declare it."""
+    """The base model; ``names``: all names by which an adapter may declare it.
+
+    ``weights_sha256``: of its weights file alone, which a package may also mean by its digest.
+    """
 
     names: list[str]
     digest: str
@@ -106,6 +118,7 @@ class BaseSection(TypedDict):
     special_token_ids: dict[str, int | None]
     tokenizer_sha256: str
     chat_template_sha256: str | None
+    weights_sha256: NotRequired[str]
 
 
 class EngineSection(TypedDict):
@@ -299,6 +312,7 @@ def base_section(facts: BaseFacts, *, names: Sequence[str]) -> BaseSection:
         "special_token_ids": dict(facts.special_token_ids),
         "tokenizer_sha256": facts.tokenizer_sha256,
         "chat_template_sha256": facts.chat_template_sha256,
+        "weights_sha256": facts.weights_sha256,
     }
 
 

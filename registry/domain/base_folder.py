@@ -85,14 +85,23 @@ def base_facts(path: Path, *, trust_cache: bool = True) -> BaseFacts:
     hashes = _hash_files(path, files, trust_cache=trust_cache)
     config = _read_json(path / CONFIG)
     tokenizer_config = _read_json(path / TOKENIZER_CONFIG)
-    vocabulary, added = _vocabulary(_read_json(path / TOKENIZER))
+    try:
+        vocabulary, added = _vocabulary(_read_json(path / TOKENIZER))
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise BaseFolderInvalid(
+            f"{path / TOKENIZER} is no tokenizer of the tokenizers library",
+            fix="Save the tokenizer with save_pretrained(folder) into the same folder.",
+        ) from error
+    architectures = config.get("architectures")
     shapes = _module_shapes(weights, tied=bool(config.get("tie_word_embeddings")))
     special = {key: _token_id(tokenizer_config.get(key), vocabulary) for key in SPECIAL_TOKENS}
     rows = [(file.name, hashes[file.name], file.stat().st_size) for file in files]
     weight_rows = rows[len(names) :]
     return BaseFacts(
         digest=manifest_digest(rows),
-        architecture=str((config.get("architectures") or ["unknown"])[0]),
+        architecture=str(architectures[0])
+        if architectures and isinstance(architectures, list)
+        else "unknown",
         config=config,
         shapes=shapes,
         vocab_size=len(vocabulary | added),

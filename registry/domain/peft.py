@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from config.core.errors import DomainError, ErrorKind
@@ -142,12 +143,28 @@ def _layer_index(patterns: Sequence[str], module: str) -> int | None:
     return None
 
 
+@lru_cache(maxsize=8192)
+def _ending(pattern: str) -> re.Pattern[str]:
+    # The cache of ``re`` itself holds 512, fewer than a large model has modules.
+    return re.compile(rf"(.*\.)?({pattern})$")
+
+
 def pattern_value(patterns: Mapping[str, float], module: str, default: float) -> float:
     """The first pattern's value that matches the end of ``module`` (PEFT ``get_pattern_key``)."""
-    for key, value in patterns.items():
-        if re.match(rf"(.*\.)?({key})$", module):
+    for pattern, value in patterns.items():
+        if _ending(pattern).match(module):
             return value
     return patterns.get(module, default)
+
+
+def idle_patterns(patterns: Iterable[str], modules: Iterable[str]) -> list[str]:
+    """The patterns that match none of ``modules``; PEFT passes over them in silence."""
+    known = list(modules)
+    return [
+        pattern
+        for pattern in patterns
+        if pattern not in known and not any(_ending(pattern).match(name) for name in known)
+    ]
 
 
 def scale_of(*, alpha: float, rank: int, use_rslora: bool) -> float:
@@ -178,6 +195,22 @@ def unmatched_targets(config: LoraConfig, modules: Iterable[str]) -> list[str]:
         for target in config.target_modules
         if not any(name == target or name.endswith(f".{target}") for name in known)
     ]
+
+
+def matched_containers(config: LoraConfig, modules: Iterable[str]) -> list[str]:
+    """What a pattern of targets matches beside linear layers: the modules that hold them.
+
+    PEFT refuses to load such an adapter, so none was ever trained.
+    """
+    targets = config.target_modules
+    if not isinstance(targets, str) or targets.lower() == ALL_LINEAR:
+        return []
+    containers = {
+        ".".join(parts[:length])
+        for parts in (module.split(".") for module in modules)
+        for length in range(1, len(parts))
+    }
+    return sorted(name for name in containers if is_target(config, name))
 
 
 def tensor_name(module: str, side: Side) -> str:
@@ -253,8 +286,10 @@ __all__ = [
     "config_problems",
     "expand_targets",
     "expected_tensors",
+    "idle_patterns",
     "is_linear",
     "is_target",
+    "matched_containers",
     "module_of",
     "parse_config",
     "pattern_problem",

@@ -7,7 +7,10 @@ from typing import Any
 from registry.domain.patterns import pattern_problem
 
 REQUIRED_KEYS = ("peft_type", "r", "lora_alpha", "target_modules")
-PLAIN_INITS = (None, True, False, "gaussian", "eva", "orthogonal")
+MAX_WHOLE_NUMBER = 2**31 - 1
+MAX_NAMES = 2000
+"""In one list or pattern object; a model of 80 layers has 560 linear modules."""
+PLAIN_INITS = (None, True, False, "gaussian", "eva", "orthogonal", "mica")
 """Values of init_lora_weights that leave the base's weights as they are."""
 
 # fmt: off
@@ -160,7 +163,7 @@ def _pattern_problems(raw: Mapping[str, Any]) -> list[ConfigProblem]:
 
 
 def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_WHOLE_NUMBER
 
 
 def _is_positive(value: Any) -> bool:
@@ -169,7 +172,9 @@ def _is_positive(value: Any) -> bool:
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, str) or (
-        isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+        isinstance(value, list)
+        and len(value) <= MAX_NAMES
+        and all(isinstance(item, str) and item for item in value)
     )
 
 
@@ -177,15 +182,19 @@ def _is_layers(value: Any) -> bool:
     return _is_int(value) or (isinstance(value, list) and all(_is_int(item) for item in value))
 
 
+def _is_patterns(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) <= MAX_NAMES and "" not in value
+
+
 def _is_ranks(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_int(v) and v > 0 for v in value.values())
+    return _is_patterns(value) and all(_is_int(v) and v > 0 for v in value.values())
 
 
 def _is_alphas(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_positive(v) for v in value.values())
+    return _is_patterns(value) and all(_is_positive(v) for v in value.values())
 
 
-_TEXTS = "a text or a list of texts"
+_TEXTS = f"a text or a list of at most {MAX_NAMES} texts"
 _TYPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "peft_type": (lambda v: v == "LORA", "LORA"),
     "r": (lambda v: _is_int(v) and v > 0, "a whole number above 0"),
@@ -194,8 +203,14 @@ _TYPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "exclude_modules": (_is_texts, _TEXTS),
     "layers_pattern": (_is_texts, _TEXTS),
     "layers_to_transform": (_is_layers, "a layer number or a list of them"),
-    "rank_pattern": (_is_ranks, "an object of module pattern to whole number above 0"),
-    "alpha_pattern": (_is_alphas, "an object of module pattern to number above 0"),
+    "rank_pattern": (
+        _is_ranks,
+        f"at most {MAX_NAMES} module patterns, each with a whole number above 0",
+    ),
+    "alpha_pattern": (
+        _is_alphas,
+        f"at most {MAX_NAMES} module patterns, each with a number above 0",
+    ),
     "use_rslora": (lambda v: isinstance(v, bool), "true or false"),
     "base_model_name_or_path": (lambda v: isinstance(v, str), "a text"),
     "task_type": (lambda v: isinstance(v, str), "a text"),

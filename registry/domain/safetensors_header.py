@@ -99,9 +99,10 @@ def read_header(
     if len(raw) != length:
         raise _refuse("the file ends inside it")
     try:
-        table = json.loads(raw, object_pairs_hook=_unique, parse_constant=_constant)
+        # Given bytes, Python would also take UTF-16, which no other reader of the format does.
+        table = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_constant)
     except (ValueError, RecursionError) as error:
-        raise _refuse("it is not JSON") from error
+        raise _refuse("it is not JSON in UTF-8") from error
     if not isinstance(table, dict):
         raise _refuse("it is not a JSON object")
     return _build(table, data_start=8 + length, size_bytes=size_bytes)

@@ -58,9 +58,12 @@ class Command(BaseCommand):
         except PathUnusable as problem:
             raise CommandError(str(problem), returncode=USAGE) from problem
         except OSError as problem:
+            where = problem.filename or options["path"]
             raise CommandError(
-                f"{options['path']} can't be read: {problem.strerror}", returncode=USAGE
+                f"{where} can't be read: {problem.strerror}", returncode=USAGE
             ) from problem
+        except EOFError as problem:
+            raise CommandError(f"{problem}. Try again.", returncode=USAGE) from problem
         if options["json"]:
             self.stdout.write(report.as_json())
         else:
