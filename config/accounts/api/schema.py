@@ -5,10 +5,12 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.serializers import Serializer
 
 from config.accounts.api.base import KeysetPagination, ListView
 from config.accounts.api.idempotency import HEADER, MAX_LETTERS, WRITING
 
+_Parameter = OpenApiParameter | Serializer[Any] | type[Serializer[Any]]
 _PAGE = (
     OpenApiParameter(
         "limit",
@@ -31,11 +33,11 @@ _ISSUED = "An API token, issued by POST /api/v1/tokens or manage.py issue_token.
 class Schema(AutoSchema):
     """The description of one view's methods; what a base class takes is told with each of them."""
 
-    def get_override_parameters(self) -> list[OpenApiParameter]:
+    def get_override_parameters(self) -> list[_Parameter]:
         """Of a list's GET: which page, and how long."""
-        parameters: list[OpenApiParameter] = super().get_override_parameters()
+        parameters: list[_Parameter] = [*super().get_override_parameters()]
         if isinstance(self.view, ListView) and self.method == "GET":
-            parameters = [*parameters, *_PAGE]
+            parameters += _PAGE
         return parameters
 
 

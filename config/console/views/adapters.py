@@ -34,7 +34,7 @@ class AdaptersView(Page):
     def context(self) -> dict[str, Any]:
         """One page of the list and its filters."""
         classes = SafetyClass.values
-        query = self.asked_of_list(q=None, **{"class": classes}, state=STATES, domain=None)
+        query = self.read_list_filters(q=None, **{"class": classes}, state=STATES, domain=None)
         found = key_page(adapter_list(query), query)
         mark_blocked(found.rows)
         return {

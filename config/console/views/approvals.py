@@ -16,7 +16,7 @@ class ApprovalsView(Page):
 
     def context(self) -> dict[str, Any]:
         """One page of the list and its filters."""
-        query = self.asked_of_list(q=None, state=STATES)
+        query = self.read_list_filters(q=None, state=STATES)
         found = key_page(approval_list(query), query)
         return {
             "title": _("Approvals"),

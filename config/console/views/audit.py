@@ -48,7 +48,7 @@ class AuditView(Page):
         """Reading the trail needs a role of its own."""
         self.access.require(Act.AUDIT)
         filters: dict[str, Filter] = dict.fromkeys(FILTER_NAMES)
-        self.query = self.asked_of_list(**{**filters, "since": is_day, "until": is_day})
+        self.query = self.read_list_filters(**{**filters, "since": is_day, "until": is_day})
 
     def context(self) -> dict[str, Any]:
         """One page of events, the filters, and the state of the chain."""

@@ -34,7 +34,7 @@ class AvatarsView(Page):
 
     def context(self) -> dict[str, Any]:
         """One page of the list."""
-        query = self.asked_of_list()
+        query = self.read_list_filters()
         found = key_page(avatar_list(self.access.user), query)
         return {
             "title": _("Avatars"),
@@ -84,7 +84,7 @@ class AvatarView(Page):
         no_texts = "" if page.flagged_files else _("No file is chosen for training.")
         if page.refused_files:
             no_texts = _("The scan refused a chosen file: mend it, or choose it no more.")
-        query = self.asked_of_list()
+        query = self.read_list_filters()
         return {
             "title": self.avatar.name,
             "crumbs": [crumb(_("Avatars"), reverse("admin:avatars")), crumb(self.avatar.name)],

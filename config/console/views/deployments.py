@@ -43,7 +43,7 @@ class DeploymentsView(Page):
 
     def context(self) -> dict[str, Any]:
         """One page of the list, its filters and the form."""
-        query = self.asked_of_list(q=None, state=STATES)
+        query = self.read_list_filters(q=None, state=STATES)
         return {
             "title": _("Deployments"),
             "list": key_page(deployment_list(query), query),

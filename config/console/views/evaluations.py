@@ -49,7 +49,7 @@ class EvaluationView(Page):
 
     def context(self) -> dict[str, Any]:
         """Result, groups, and one page of cases."""
-        query = self.asked(show=SHOWN, group=None, against=None, after=is_key)
+        query = self.read_filters(show=SHOWN, group=None, against=None, after=is_key)
         try:
             page = evaluation_page(self.run, query)
         except Invalid as error:

@@ -27,7 +27,7 @@ class HoldsView(Page):
 
     def context(self) -> dict[str, Any]:
         """One page of the list, and what stands in all."""
-        query = self.asked_of_list(q=None, state=STATES, on=None)
+        query = self.read_list_filters(q=None, state=STATES, on=None)
         found = key_page(hold_list(query), query)
         standing = totals()
         return {

@@ -18,7 +18,7 @@ class NodesView(Page):
 
     def context(self) -> dict[str, Any]:
         """Nodes with their bars, and the matrix of what is on them."""
-        query = self.asked_of_list(q=None)
+        query = self.read_list_filters(q=None)
         found = key_page(node_list(query), query, size=NODES_SHOWN)
         return {
             "title": _("Nodes"),

@@ -46,14 +46,14 @@ class Page(View):
         """What the template shows."""
         return {}
 
-    def asked(self, **filters: Filter) -> dict[str, str]:
+    def read_filters(self, **filters: Filter) -> dict[str, str]:
         """The filters that the address holds; those left out are told at the top of the page."""
         query, self.notices = read_query(self.request.GET, filters)
         return query
 
-    def asked_of_list(self, **filters: Filter) -> dict[str, str]:
-        """As ``asked``, of a list that has further pages."""
-        return self.asked(**filters, before=is_key)
+    def read_list_filters(self, **filters: Filter) -> dict[str, str]:
+        """As ``read_filters``, of a list that has further pages."""
+        return self.read_filters(**filters, before=is_key)
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Show the page."""

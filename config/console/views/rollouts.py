@@ -54,7 +54,7 @@ class RolloutsView(Page):
     def context(self) -> dict[str, Any]:
         """One page of the list."""
         states = {"open": _("all under way"), **{k: word.text for k, word in ROLLOUT.items()}}
-        query = self.asked_of_list(q=None, state=states)
+        query = self.read_list_filters(q=None, state=states)
         return {
             "title": _("Rollouts"),
             "list": key_page(rollouts(query.get("state", ""), query.get("q", "").strip()), query),

@@ -29,7 +29,7 @@ class TrainingRunsView(Page):
 
     def context(self) -> dict[str, Any]:
         """One page of the list."""
-        query = self.asked_of_list(state=TRAINING)
+        query = self.read_list_filters(state=TRAINING)
         rows = selectors.visible_runs(self.access.user)
         if query.get("state"):
             rows = rows.filter(state=query["state"])

@@ -34,7 +34,7 @@ class VersionsView(Page):
 
     def context(self) -> dict[str, Any]:
         """One page of the list and its filters."""
-        query = self.asked_of_list(q=None, state=STATES)
+        query = self.read_list_filters(q=None, state=STATES)
         found = key_page(version_list(query), query)
         return {
             "title": _("Versions"),
