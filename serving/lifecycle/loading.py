@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -73,7 +74,6 @@ class Loader:
         row, replicas = await in_thread(self._of, adapter_id)
         # One node after the other, so that the others answer meanwhile.
         for replica in replicas:
-            before = replica.proven_at
             await in_thread(
                 unloading.begin_reload,
                 replica=replica,
@@ -82,7 +82,7 @@ class Loader:
                 **self._acting.by,
             )
             await awaited(
-                lambda pk=replica.pk, at=before: _proven_since(pk, at),  # type: ignore[misc]
+                partial(_proven_again, replica),
                 timeout_seconds,
                 f"Loading {adapter_id} anew on {replica.node.name}",
             )
@@ -167,13 +167,13 @@ def _served(adapter: Adapter) -> Deployment:
     return found
 
 
-def _proven_since(pk: int, before: object) -> Replica | None:
-    row = Replica.objects.get(pk=pk)
+def _proven_again(replica: Replica) -> Replica | None:
+    row = Replica.objects.get(pk=replica.pk)
     if row.state == ReplicaState.FAILED:
         raise AdapterNotLoaded(
             f"It could not be loaded anew: {row.error}", fix="It is tried again by itself."
         )
-    is_new = row.state == ReplicaState.READY and row.proven_at != before
+    is_new = row.state == ReplicaState.READY and row.proven_at != replica.proven_at
     return row if is_new else None
 
 

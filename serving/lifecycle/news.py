@@ -114,11 +114,11 @@ def _rollout(uuid: UUID, base: BaseModel) -> Rollout | None:
 
 def _of_swap(uuid: UUID, base: BaseModel) -> dict[str, Any] | None:
     row = _rollout(uuid, base)
-    if row is None:
-        return None
+    if row is None or row.from_revision is None:
+        return None  # a first version replaces nothing: that it is loaded is told
     return {
         "swap_id": str(uuid),
-        "from_adapter": lookups.name_of(row.from_revision.version if row.from_revision else None),
+        "from_adapter": lookups.name_of(row.from_revision.version),
         "to_adapter": lookups.name_of(row.to_revision.version),
         "deployment": row.deployment.public_name,
         "strategy": row.strategy,

@@ -112,4 +112,8 @@ async def _wait(seconds: float, woken: asyncio.Event | None) -> None:
 
 
 def _wake(event: Event) -> None:
-    transaction.on_commit(lambda: [watcher.wake() for watcher in list(_watchers)])
+    def tell() -> None:
+        for watcher in list(_watchers):
+            watcher.wake()
+
+    transaction.on_commit(tell)
