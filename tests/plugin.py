@@ -6,18 +6,39 @@ each. With DATABASE_URL and REDIS_URL set, the tests run on those servers instea
 """
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import hypothesis
 import psycopg
 import pytest
 import redis
 
+from tests import databases
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+# What takes minutes on one worker begins first, the longest at the head: else the session's end is
+# one worker at work and the others idle.
+LONG = (
+    "tests/kills/test_memory.py",
+    "tests/browser/",
+    "tests/flows/",
+    "tests/kills/test_torch.py",
+    "tests/serving/services/test_flow.py",
+    "tests/pairings/",
+    "tests/config/test_migrations.py",
+    "tests/serving/hub/test_peft.py",
+    "tests/config/test_hostile_routes.py",
+    "tests/compliance/checks/test_package_report.py",
+    "tests/simulation/",
+)
 
 
 # How long an example takes says how busy the machine is, and nothing about the product.
@@ -34,6 +55,9 @@ def _start_services() -> None:
     os.environ.setdefault("FORMULARY_MODELS", str(ROOT / "var" / "models"))
     os.environ.setdefault("LOG_LEVEL", "WARNING")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    _trust_one_authority(home / "authority.pem")
+    # Hundreds of processes are started: what one has compiled is there for the others.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if "DATABASE_URL" not in os.environ:
         from config.stack.postgres import Postgres
 
@@ -51,6 +75,41 @@ def _start_services() -> None:
         valkey = Valkey(home / "valkey", is_durable=False)
         os.environ["REDIS_URL"] = valkey.start()
         atexit.register(valkey.stop)
+
+
+def _trust_one_authority(file: Path) -> None:
+    """No test asks the outside; to read all authorities takes each HTTP client 20 ms."""
+    end = "-----END CERTIFICATE-----\n"
+    first, _, _ = Path(certifi.where()).read_text().partition(end)
+    file.write_text(first[first.index("-----BEGIN") :] + end)
+    os.environ["SSL_CERT_FILE"] = str(file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """In the controlling process, before its workers start."""
+    databases.make_template()
+    # In the order of collection, which is ours: see below.
+    config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, then all others in the order that pytest-django gave them."""
+
+    def rank(item: pytest.Item) -> int:
+        found = (index for index, start in enumerate(LONG) if item.nodeid.startswith(start))
+        is_grouped = item.get_closest_marker("xdist_group") is not None
+        return next(found, len(LONG) if is_grouped else len(LONG) + 1)
+
+    items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded now stays: a collection of garbage need not look at it each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

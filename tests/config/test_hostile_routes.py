@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from drf_spectacular.generators import SchemaGenerator
 
 from config.accounts.models import User
 from config.accounts.roles import Role
@@ -17,6 +16,7 @@ from serving.services import deployments, nodes
 from tests.config.hostile_values import hostile_bodies
 from tests.factories import accounts
 from tests.factories import registry as make
+from tests.factories.reference import reference
 
 pytestmark = pytest.mark.django_db
 
@@ -27,12 +27,7 @@ JSON, MULTIPART = "application/json", "multipart/form-data"
 PLAIN: dict[str, Any] = {"array": [], "object": {}, "integer": 1, "number": 1, "boolean": True}
 
 
-def _schema() -> dict[str, Any]:
-    generated: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
-    return generated
-
-
-SCHEMA = _schema()
+SCHEMA = reference()
 ROUTES = [
     (method, path)
     for path, operations in sorted(SCHEMA["paths"].items())

@@ -1,6 +1,7 @@
 """Migrations go forth, back to nothing and forth again, on both databases."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.databases import await_template
 from tests.faults.adapters import write_adapter
 from tests.faults.tiny_base import write_base
 
+# One state folder is migrated for all of them.
+pytestmark = pytest.mark.xdist_group("migrations")
 ROOT = Path(__file__).resolve().parents[2]
 BACK_AND_FORTH = """
 import django
@@ -70,42 +74,57 @@ def _run(arguments: list[str], home: Path, **env: str) -> subprocess.CompletedPr
 
 
 @pytest.fixture
-def empty_postgres() -> Iterator[str]:
-    url = os.environ["DATABASE_URL"]
-    server, _, _ = url.rpartition("/")
-    name = sql.Identifier(f"back_and_forth_{os.getpid()}")
+def migrated_postgres() -> Iterator[str]:
+    """A database of its own: migrated where this session has a template, else empty."""
+    url, name = os.environ["DATABASE_URL"], f"back_and_forth_{os.getpid()}"
+    template = sql.Identifier(await_template() or "template1")
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        yield f"{server}/back_and_forth_{os.getpid()}"
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        connection.execute(create.format(sql.Identifier(name), template))
+        yield f"{url.rpartition('/')[0]}/{name}"
+        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+        connection.execute(drop.format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def migrated_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder whose database ``migrate`` has made, without a DATABASE_URL."""
+    home = tmp_path_factory.mktemp("migrated") / "state"
+    home.mkdir()
+    ended = _run(["manage.py", "migrate", "--no-input", "--verbosity", "0"], home)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return home
+
+
+@pytest.fixture
+def home(migrated_home: Path, tmp_path: Path) -> Path:
+    """A test's own copy of it."""
+    return Path(shutil.copytree(migrated_home, tmp_path / "state"))
 
 
 def test_migrations_are_reversible_on_postgresql_L19_L23(
-    tmp_path: Path, empty_postgres: str
+    tmp_path: Path, migrated_postgres: str
 ) -> None:
-    ended = _run(["-c", BACK_AND_FORTH], tmp_path, DATABASE_URL=empty_postgres)
+    ended = _run(["-c", BACK_AND_FORTH], tmp_path, DATABASE_URL=migrated_postgres)
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert ended.stdout.startswith("postgresql")
 
 
-def test_migrations_are_reversible_on_sqlite_L23(tmp_path: Path) -> None:
-    ended = _run(["-c", BACK_AND_FORTH], tmp_path)
+def test_migrations_are_reversible_on_sqlite_L23(home: Path) -> None:
+    ended = _run(["-c", BACK_AND_FORTH], home)
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert ended.stdout.startswith("sqlite")
 
 
-def test_migrate_and_check_adapter_need_no_database_url_L17(tmp_path: Path) -> None:
+def test_migrate_and_check_adapter_need_no_database_url_L17(home: Path, tmp_path: Path) -> None:
     """A registered base by its name, in the SQLite file that the state folder holds."""
-    home = tmp_path / "state"
-    home.mkdir()
+    assert (home / "formulary.sqlite3").is_file()
     base = write_base(tmp_path / "tiny-llama")
     adapter = write_adapter(tmp_path / "adapter")
     for arguments in (
-        ["migrate", "--no-input", "--verbosity", "0"],
         ["import_base", str(base), "--slug", "tiny-llama"],
         ["check_adapter", str(adapter), "--base", "tiny-llama"],
     ):
         ended = _run(["manage.py", *arguments], home)
         assert ended.returncode == 0, ended.stderr[-3000:]
     assert "Verdict: nothing blocks" in ended.stdout
-    assert (home / "formulary.sqlite3").is_file()

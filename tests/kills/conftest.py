@@ -13,15 +13,17 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test import override_settings
 
+from tests.databases import await_template
 from tests.kills.running import Running, database_url
 
 
 @contextmanager
 def own_database() -> Iterator[None]:
-    """This process's connection leads to a new, empty database inside of the block."""
+    """This process's connection leads to a new database without rows inside of the block."""
     given, name = connection.settings_dict["NAME"], f"kills_{uuid.uuid4().hex[:12]}"
+    template = await_template() or "template1"
     with psycopg.connect(database_url(), autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type] - hex digits
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")  # type: ignore[arg-type] - hex digits
         _lead_to(name)
         try:
             yield

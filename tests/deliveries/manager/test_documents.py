@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from django.urls import resolve
 from openapi_spec_validator import validate
 from rest_framework.test import APIClient
@@ -21,11 +20,12 @@ from serving.health.measuring import Measured
 from tests.architecture import environment
 from tests.deliveries.manager.conftest import Register
 from tests.factories import accounts
+from tests.factories.reference import reference
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "contracts" / "lora-manager.md").read_text()
 API = ROOT / "deliveries" / "api"
-SCHEMA = yaml.safe_load((ROOT / "docs" / "reference" / "openapi.yaml").read_text())
+SCHEMA = reference()
 WRITING = {"save", "create", "bulk_create", "update", "delete", "get_or_create"}
 
 
