@@ -8,7 +8,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from compliance.selectors.checks import waiting_runs
-from compliance.services import check_runs, rechecks, training_scans
+from compliance.services import check_runs, rechecks, training_scans, verification
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +44,12 @@ def sweep_training_files() -> None:
 def recheck_approved() -> None:
     """The nightly round over everything that is approved."""
     rechecks.open_due()
+
+
+@shared_task(name="compliance.tasks.verify_trail", expires=3600)
+def verify_trail() -> None:
+    """Verify the audit trail, each night."""
+    verification.verify_and_record()
 
 
 def nudge(task: Task, *args: Any) -> None:

@@ -106,4 +106,5 @@ app.conf.beat_schedule = {
         "schedule": 3600.0,
     },
     "nightly": {"task": "compliance.tasks.recheck_approved", "schedule": 24 * 3600.0},
+    "verify-trail": {"task": "compliance.tasks.verify_trail", "schedule": 24 * 3600.0},
 }

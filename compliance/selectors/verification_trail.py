@@ -26,6 +26,26 @@ class Told:
         return self.diff.get(field, [None, None])[1]
 
 
+@dataclass(frozen=True)
+class Verified:
+    """What the last verification that was written down had found."""
+
+    failures: int
+    first: str
+
+
+def last_verified() -> Verified | None:
+    """The newest one, or None where none was written down; as damaged as the trail may be."""
+    row = AuditEvent.objects.filter(action="audit.verified").order_by("-pk").first()
+    if row is None:
+        return None
+    try:
+        diff = parse_body(row)["diff"]
+        return Verified(int(diff["failures"][1]), str(diff["first"][1] or ""))
+    except (ValueError, KeyError, TypeError, IndexError):
+        return Verified(1, "what the last verification wrote down can't be read")
+
+
 def told(*actions: str) -> Iterator[Told]:
     """The events of these actions, oldest first.
 

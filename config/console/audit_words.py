@@ -21,6 +21,7 @@ ACTS: Mapping[str, str] = Texts(
         "artifact.dropped": _("dropped an artifact that was replaced long ago"),
         "artifact.stored": _("uploaded an artifact"),
         "audit.exported": _("exported the audit trail"),
+        "audit.verified": _("verified the audit trail"),
         "avatar.adapter_made": _("made the adapter of an avatar"),
         "avatar.backed_up": _("backed an avatar up"),
         "avatar.backup_dropped": _("dropped an old backup of an avatar"),

@@ -200,6 +200,12 @@ def _trail(facts: Facts) -> Iterator[Notice]:
         yield Notice("", f"{said} No new checkpoint is signed.", facts.at)
 
 
+def _audit(facts: Facts) -> Iterator[Notice]:
+    if facts.audit_fault:
+        said = f"The last verification of the audit trail found: {facts.audit_fault}."
+        yield Notice("", said, facts.at)
+
+
 _OPERATOR = "an operator"
 _CRITICAL, _WARNING = AlertSeverity.CRITICAL, AlertSeverity.WARNING
 RULES: tuple[Rule, ...] = (
@@ -227,6 +233,15 @@ RULES: tuple[Rule, ...] = (
         severity=_CRITICAL,
         judge=_trail,
         fix="Keep copies as evidence first; then compare the trail with each checkpoint file.",
+        who="an operator and a compliance officer",
+        runbook="audit-failure",
+    ),
+    Rule(
+        name="audit_not_clean",
+        title="The audit trail does not verify",
+        severity=_CRITICAL,
+        judge=_audit,
+        fix="Keep copies as evidence first; then read the whole report of verify_audit.",
         who="an operator and a compliance officer",
         runbook="audit-failure",
     ),

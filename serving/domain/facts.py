@@ -121,4 +121,5 @@ class Facts:
     work: WorkFact = field(default_factory=WorkFact)
     stop_list_fault: str = ""
     trail_fault: str = ""
+    audit_fault: str = ""
     held_since: datetime | None = None

@@ -13,6 +13,7 @@ from compliance.selectors.restores import held
 from compliance.selectors.stop_list import path as stop_list_path
 from compliance.selectors.stops import stopped_digests
 from compliance.selectors.trail import find_rewrite
+from compliance.selectors.verification_trail import last_verified
 from compliance.states import Purpose, RunState
 from config.core import broker, clock
 from registry.training_selectors import workload
@@ -46,6 +47,7 @@ def read_facts() -> Facts:
         broker=broker_facts(queues),
         stop_list_fault=stop_list_fault(),
         trail_fault=find_rewrite(),
+        audit_fault=audit_fault(),
     )
 
 
@@ -85,6 +87,15 @@ def broker_facts(queues: Sequence[str]) -> BrokerFacts | None:
         ages_seconds={name: age for name, (age, _) in signs.items()},
         workers={name: served for name, (_, served) in signs.items() if served},
     )
+
+
+def audit_fault() -> str:
+    """What the last verification of the audit trail that was written down found; else empty."""
+    found = last_verified()
+    if found is None or not found.failures:
+        return ""
+    more = f", and {found.failures - 1} more" if found.failures > 1 else ""
+    return f"{found.first}{more}"
 
 
 def stop_list_fault() -> str:

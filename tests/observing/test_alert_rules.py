@@ -82,6 +82,7 @@ LOUD = {
     "serving_held": {"held_since": _ago(minutes=5)},
     "stop_list_unwritable": {"stop_list_fault": "Read-only file system"},
     "trail_rewritten": {"trail_fault": "000000000621.txt was signed over another log"},
+    "audit_not_clean": {"audit_fault": "permissions: no approval is in force"},
     "stops_behind": {"nodes": (replace(NODE, stops_epoch_seen=3),)},
     "audit_unsealed": {"oldest_unsealed_at": _ago(seconds=11)},
     "node_away": {"nodes": (replace(NODE, is_seen=False, last_seen_at=_ago(minutes=2)),)},

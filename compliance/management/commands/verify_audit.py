@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from compliance.errors import CheckpointUnreadable
 from compliance.selectors.audit import explain
-from compliance.selectors.verification import Report, verify
+from compliance.services.verification import Report, verify, verify_and_record
 
 MAX_SEQUENCE = 2**63 - 1
 
@@ -26,11 +26,20 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--checkpoint", type=Path, help="a copy kept outside the database")
         parser.add_argument("--explain", type=int, metavar="N", help="print entry N and its hashes")
+        parser.add_argument(
+            "--record", action="store_true", help="write the result into the trail, as each night"
+        )
         parser.add_argument("--json", action="store_true", dest="is_json")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["record"] and options["checkpoint"]:
+            raise CommandError("--record is of every checkpoint file: leave --checkpoint out.")
         try:
-            report = verify(checkpoint_file=options["checkpoint"])
+            report = (
+                verify_and_record()
+                if options["record"]
+                else verify(checkpoint_file=options["checkpoint"])
+            )
             explained = self._explain(options["explain"])
         except (CheckpointUnreadable, EntryUnknown) as error:
             self._unreadable(str(error), is_json=options["is_json"])

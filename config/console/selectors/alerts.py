@@ -21,6 +21,7 @@ ICONS = {
     "stops_behind": "block",
     "stop_list_unwritable": "block",
     "trail_rewritten": "link_off",
+    "audit_not_clean": "link_off",
     "queue_backlog": "inbox",
     "worker_away": "engineering",
     "work_late": "hourglass_bottom",

@@ -1,13 +1,17 @@
 """The verifier as an auditor needs it: what was done behind the application is found and named."""
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 
+from compliance import tasks
 from compliance.models import (
     ApprovalRequest,
+    AuditEvent,
     CheckResult,
     CheckRun,
     EvaluationRun,
@@ -27,6 +31,7 @@ from config.core.actors import SYSTEM
 from registry.domain.packages import WEIGHTS_FILE
 from registry.models import Alias, Version, VersionFile
 from registry.services import aliases
+from serving.selectors.facts import audit_fault
 from tests.factories import accounts
 from tests.factories import compliance as c
 from tests.factories import registry as make
@@ -221,6 +226,20 @@ def test_what_was_done_behind_the_application_is_named(world: World) -> None:
         world.approved.refresh_from_db()
         assert any(words in text for text in found), (name, found)
     assert verify().is_clean
+
+
+def test_what_a_night_finds_is_in_the_trail_and_an_alert_until_it_is_mended() -> None:
+    tasks.verify_trail()
+    assert audit_fault() == ""
+    Stop.objects.create(digest=OTHER, reason="x")
+    tasks.verify_trail()
+    told = AuditEvent.objects.filter(action="audit.verified").latest("pk")
+    assert '"failures":[null,1]' in told.body and "the trail has no event of it" in told.body
+    assert audit_fault().startswith("stops: stop ")
+    assert audit_fault().endswith("of 000000000000: the trail has no event of it")
+    Stop.objects.all().delete()
+    call_command("verify_audit", "--record", stdout=io.StringIO())
+    assert audit_fault() == ""
 
 
 def test_many_faults_of_a_kind_are_counted() -> None:
