@@ -1,10 +1,13 @@
 """What an S3 store can do beyond keeping bytes: signed addresses, copies under other keys."""
 
+import shutil
+import tempfile
 from datetime import datetime, timedelta
 from typing import IO, Any
 
 import boto3
 from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
@@ -12,6 +15,9 @@ from config.core import clock
 from config.core.errors import Conflict
 from config.core.storage import INCOMING, blob_storage
 
+IN_MEMORY_BYTES = 4 << 20
+# One request copies so much; the library would ask for each 8 MiB.
+COPY_PART_BYTES = 1 << 30
 # What an S3 store's refusal or silence is raised as.
 REFUSALS = (Boto3Error, BotoCoreError, ClientError)
 # What reading and writing may raise where a disk or a store fails.
@@ -69,15 +75,21 @@ def copy(source: str, target: str, *, content_type: str) -> None:
         STORE_FAILURES: the store refuses or does not answer.
     """
     storage = _s3()
-    storage.connection.meta.client.copy(
-        {"Bucket": storage.bucket_name, "Key": source},
-        storage.bucket_name,
-        target,
-        ExtraArgs={"ContentType": content_type, "MetadataDirective": "REPLACE"},
-    )
+    try:
+        storage.connection.meta.client.copy(
+            {"Bucket": storage.bucket_name, "Key": source},
+            storage.bucket_name,
+            target,
+            ExtraArgs={"ContentType": content_type, "MetadataDirective": "REPLACE"},
+            Config=TransferConfig(
+                multipart_threshold=COPY_PART_BYTES, multipart_chunksize=COPY_PART_BYTES
+            ),
+        )
+    except KeyError as error:
+        raise OSError("The store does not know how to copy an object in parts.") from error
 
 
-def stream(key: str) -> IO[bytes]:
+def stream(key: str, *, offset_bytes: int = 0) -> IO[bytes]:
     """The object's bytes as they arrive, forward only: the first ones need not wait for the last.
 
     The storage's own ``open`` fetches an object whole before it gives a byte.
@@ -87,12 +99,27 @@ def stream(key: str) -> IO[bytes]:
         STORE_FAILURES: the store refuses or does not answer; reading may raise it too.
     """
     try:
-        body: IO[bytes] = _s3().bucket.Object(key).get()["Body"]
+        place = {"Range": f"bytes={offset_bytes}-"} if offset_bytes else {}
+        body: IO[bytes] = _s3().bucket.Object(key).get(**place)["Body"]
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
             raise FileNotFoundError(key) from error
         raise
     return body
+
+
+def fetch(key: str) -> IO[bytes]:
+    """The object's bytes for reading at any place: fetched whole, onto disk where they are many.
+
+    Raises:
+        FileNotFoundError: there is none under this key.
+        STORE_FAILURES: the store refuses or does not answer, or stops to.
+    """
+    local = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115
+    with stream(key) as arriving:
+        shutil.copyfileobj(arriving, local, IN_MEMORY_BYTES)
+    local.seek(0)
+    return local
 
 
 def sweep_incoming(*, older_than_seconds: float) -> int:

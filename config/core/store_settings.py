@@ -37,7 +37,7 @@ class StoreSettings:
         from botocore.config import Config
 
         return {
-            "BACKEND": "storages.backends.s3.S3Storage",
+            "BACKEND": "config.core.s3_storage.SharedS3Storage",
             "OPTIONS": {
                 "bucket_name": self.bucket,
                 "endpoint_url": self.endpoint_url or None,
@@ -48,6 +48,8 @@ class StoreSettings:
                 "client_config": Config(
                     signature_version="s3v4",
                     s3={"addressing_style": "path"},
+                    # All threads share one client; more connections than this are not kept.
+                    max_pool_connections=50,
                     connect_timeout=5,
                     read_timeout=60,
                     retries={"max_attempts": 3, "mode": "standard"},

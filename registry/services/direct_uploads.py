@@ -1,7 +1,9 @@
 """Uploads that go straight to the object store by a signed address, and are taken from there."""
 
+import io
 from dataclasses import dataclass
 from datetime import datetime
+from typing import IO
 
 from django.conf import settings
 from django.db import transaction
@@ -94,8 +96,7 @@ def complete(*, upload: Upload) -> Upload:
         raise _absent(upload)
     offset_bytes = uploads.standing_bytes(upload)
     try:
-        with storage.open_key(key) as stream:
-            stream.seek(offset_bytes)
+        with _rest(key, offset_bytes, upload) as stream:
             while not upload.is_done:
                 piece = stream.read(PIECE_BYTES)
                 if not piece and offset_bytes < upload.size_bytes:
@@ -107,6 +108,15 @@ def complete(*, upload: Upload) -> Upload:
         raise
     storage.delete(key)
     return upload
+
+
+def _rest(key: str, offset_bytes: int, upload: Upload) -> IO[bytes]:
+    if offset_bytes == upload.size_bytes:
+        return io.BytesIO()  # all bytes are here; a store refuses to send none
+    try:
+        return object_store.stream(key, offset_bytes=offset_bytes)
+    except FileNotFoundError as error:
+        raise _absent(upload) from error
 
 
 def _absent(upload: Upload) -> DirectUploadAbsent:

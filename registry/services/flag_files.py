@@ -29,7 +29,8 @@ def raise_revision(avatar: Avatar) -> None:
     The caller holds the avatar's row.
     """
     Avatar.objects.filter(pk=avatar.pk).update(flags_revision=F("flags_revision") + 1)
-    transaction.on_commit(lambda: settle(avatar.pk))
+    # Robust: what is committed is answered as done, whatever becomes of the file.
+    transaction.on_commit(lambda: settle(avatar.pk), robust=True)
 
 
 def settle(avatar_id: int) -> None:

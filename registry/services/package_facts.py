@@ -48,7 +48,7 @@ def _read_config(blob: Blob, facts: dict[str, Any]) -> None:
         facts["problems"].append(f"{CONFIG_FILE} has {blob.size_bytes} bytes.")
         return
     try:
-        with blobs.open(blob) as stream:
+        with blobs.stream(blob) as stream:
             raw = json.loads(stream.read())
     except (ValueError, RecursionError):
         facts["problems"].append(f"{CONFIG_FILE} is not readable JSON.")
@@ -75,7 +75,8 @@ def _read_config(blob: Blob, facts: dict[str, Any]) -> None:
 
 def _read_weights(blob: Blob, facts: dict[str, Any]) -> None:
     try:
-        with blobs.open(blob) as stream:
+        # Of the weights only the beginning is fetched.
+        with blobs.stream(blob) as stream:
             header = read_header(
                 stream,  # type: ignore[arg-type]
                 size_bytes=blob.size_bytes,

@@ -103,7 +103,8 @@ def sweep() -> int:
 
 
 def _settle_soon(key: str) -> None:
-    transaction.on_commit(lambda: _settle_quietly(key))
+    # Robust: what is committed is answered as done, whatever becomes of its copy.
+    transaction.on_commit(lambda: _settle_quietly(key), robust=True)
 
 
 def _settle_quietly(key: str) -> bool:

@@ -26,11 +26,10 @@ from tests.registry.storage.conftest import (
     bucket,
     checking_bucket,
     contract_bucket,
-    moto,
     nanio,
 )
 
-__all__ = ["bucket", "checking_bucket", "contract_bucket", "moto", "nanio"]
+__all__ = ["bucket", "checking_bucket", "contract_bucket", "nanio"]
 HOME = "users/anna/avatars/nina/adapters/"
 
 
@@ -53,6 +52,7 @@ def test_everything_lies_in_the_bucket_where_the_contract_says(
     assert b"".join(APIClient().get(url).streaming_content) == NOTE
     assert WEIGHTS_FILE in unzipped(anna.client.get(anna.adapter()))
     answer = anna.client.post(anna.kept("restore"), {}, format="json")
+    assert answer.status_code == 200, answer.content
     assert answer.json()["version"] == version.version_name
     status = anna.client.get(anna.kept("status")).json()
     assert (status["s3_status"], status["store"]["is_writable"]) == ("connected", True)

@@ -1,5 +1,6 @@
 """Keys under which clients know bytes, in the database and in the bucket."""
 
+import dataclasses
 import io
 from datetime import timedelta
 from typing import Any
@@ -88,3 +89,17 @@ def test_what_the_store_did_not_take_is_settled_by_the_sweep(
         assert storage_aliases.sweep() == 1
         assert storage_aliases.sweep() == 0
     assert contract_bucket.read("dataset/m/a.csv") == b"later"
+
+
+def test_what_fails_after_the_commit_makes_no_refusal_of_what_is_done(
+    client: APIClient,
+    file_store: Any,
+    settings: Any,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    """A copy that can't be made at all: the bytes lie where there are no keys."""
+    settings.STORE = dataclasses.replace(settings.STORE, has_contract_keys=True)
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = client.generic("POST", "/artifact/model", b"x", headers={"X-Model-Name": "m"})
+    assert answer.status_code == 200
+    assert b"".join(client.get("/artifacts/model/m").streaming_content) == b"x"

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,6 +21,7 @@ from config.accounts.models import User
 from config.accounts.roles import Role
 from config.core import clock, object_store
 from config.core.actors import SYSTEM
+from config.core.storage import blob_storage
 from registry.models import Blob, Upload
 from registry.services import artifacts, blobs
 from tests.factories import accounts
@@ -75,6 +77,18 @@ def test_an_artifact_lies_in_the_bucket_that_is_set(client: APIClient, bucket: B
     assert client.generic("POST", "/artifact/model", b"data", headers=headers).status_code == 200
     assert {bucket.read(key) for key in bucket.listed()} == {b"data"}
     assert b"".join(client.get("/artifacts/model/m").streaming_content) == b"data"
+
+
+def test_all_threads_share_one_client(bucket: Bucket) -> None:
+    """Each request has a thread of its own, and a client of its own would cost it 0.1 s."""
+    with ThreadPoolExecutor(3) as threads:
+        at_once = threading.Barrier(3)
+
+        def ask(_: int) -> int:
+            at_once.wait(10)
+            return id(blob_storage().connection.meta.client)  # type: ignore[attr-defined]
+
+        assert len(set(threads.map(ask, range(3)))) == 1
 
 
 def test_the_first_bytes_of_a_file_do_not_wait_for_the_last(
