@@ -1,6 +1,5 @@
 """Locks evaluation sets: items, template and grader under a digest, never changed afterwards."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from compliance.errors import SetExists, SetInvalid
 from compliance.events import EvaluationSetLocked
 from compliance.models import EvaluationItem, EvaluationSet
 from config.accounts.models import User
-from config.core import keys
+from config.core import keys, strict_json
 from config.core.actors import Actor
 from config.core.digests import canonical_json, sha256_hex
 from config.core.events import publish
@@ -37,8 +36,10 @@ def lock_lines(*, content: bytes, **values: Any) -> EvaluationSet:
         if not line.strip():
             continue
         try:
-            items.append(json.loads(line))
-        except (ValueError, RecursionError):
+            items.append(strict_json.loads(line))
+        except strict_json.NameTwice:
+            errors.append({"line": number, "message": "has a member twice"})
+        except ValueError:
             errors.append({"line": number, "message": "is not JSON"})
     if errors:
         raise _invalid(errors)

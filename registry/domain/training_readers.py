@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import IO, Any
 
+from config.core import strict_json
 from registry.domain.training_records import (
     Finding,
     Record,
@@ -101,8 +102,10 @@ def _read_jsonl(stream: IO[bytes]) -> Iterator[Row]:
 
 def _parsed_line(number: int, line: str) -> Row:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = strict_json.loads(line)
+    except strict_json.NameTwice:
+        return wrong("malformed", number, f"Line {number} has a member twice.")
+    except ValueError:
         return wrong("malformed", number, f"Line {number} is no JSON.")
     return record_of(number, value, f"Line {number}")
 
@@ -119,7 +122,7 @@ def _read_json(stream: IO[bytes]) -> Iterator[Row]:
     if not data.strip():
         return
     try:
-        value = json.loads(data.decode("utf-8-sig"))
+        value = strict_json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         yield wrong("encoding", line, f"Line {line} is no UTF-8 text.")
@@ -129,8 +132,12 @@ def _read_json(stream: IO[bytes]) -> Iterator[Row]:
             "malformed", error.lineno, f"Line {error.lineno}, column {error.colno}: no JSON."
         )
         return
-    except (ValueError, RecursionError):
-        yield wrong("malformed", 0, "The document is nested too deeply.")
+    except strict_json.NameTwice:
+        # Not by its name: names may be what somebody wrote.
+        yield wrong("malformed", 0, "An object in the document has a member twice.")
+        return
+    except ValueError as error:
+        yield wrong("malformed", 0, f"The document is no JSON: {error}.")
         return
     for number, item in enumerate(_items(value), 1):
         yield record_of(number, item, f"Item {number}")

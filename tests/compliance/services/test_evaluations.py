@@ -133,14 +133,17 @@ def test_a_line_that_is_no_json_is_named_and_not_shown() -> None:
     user = accounts.user(Role.REVIEWER)
     with pytest.raises(SetInvalid) as invalid:
         evaluation_sets.lock_lines(
-            content=b'{"text": "Mrs Secret',
+            content=b'{"text": "Mrs Secret\n{"id": 1, "expected": "a", "expected": "b"}',
             name="x",
             version_name="1",
             prompt_template=c.TEMPLATE,
             user=user,
             actor=actor_of(user),
         )
-    assert invalid.value.errors == [{"line": 1, "message": "is not JSON"}]
+    assert invalid.value.errors == [
+        {"line": 1, "message": "is not JSON"},
+        {"line": 2, "message": "has a member twice"},
+    ]
     assert "Secret" not in str(invalid.value)
 
 

@@ -68,6 +68,8 @@ def test_a_long_text_is_cut_at_ends_of_lines_and_loses_nothing() -> None:
           ("not_text", 6)]),
         ("jsonl", b'"\\ud800"\n', [("not_text", 1)]),
         ("jsonl", b"[" * 100_000, [("malformed", 1)]),
+        ("jsonl", b'{"text":"a","text":"b"}\n{"text":NaN}\n', [("malformed", 1), ("malformed", 2)]),
+        ("json", b'[{"text":"a","text":"b"}]', [("malformed", 0)]),
         ("json", b'["a",\n"b', [("malformed", 2)]),
         ("json", b"[]", [("empty", 0)]),
         ("json", b"[" * 100_000, [("malformed", 0)]),
