@@ -34,6 +34,9 @@
   window.formularyLocalTimes = withLocalTime;
   document.addEventListener("DOMContentLoaded", () => {
     withLocalTime(document);
+    // unfold writes the name of a chosen file into the next text field, and fails where there is none;
+    // it leaves alone what it has marked like this.
+    for (const input of document.querySelectorAll("input[type=file]")) input.hasChangeListener = true;
     const openTarget = () => {
       const target = location.hash && document.getElementById(location.hash.slice(1));
       for (const fold of target ? target.querySelectorAll("details") : []) fold.open = true;

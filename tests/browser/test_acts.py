@@ -9,7 +9,7 @@ import pyotp
 import pytest
 
 from compliance.models import ApprovalRequest, EvaluationRun, Signature, Stop
-from registry.models import Version
+from registry.models import Hold, TrainingFile, Version
 from serving.models import Rollout
 from tests.factories import accounts, console, registry
 
@@ -170,6 +170,47 @@ def test_stop_everywhere_says_what_it_touches(house: House, desk: Callable[..., 
     assert "Stopped everywhere." in page.inner_text("main")
     assert apart(lambda: Stop.objects.filter(digest=house.v4.digest).count()) == 1
     seat.picture("version-stopped-light")
+    assert seat.errors == []
+
+
+def test_a_hold_is_placed_and_released_by_mouse(house: House, desk: Callable[..., Any]) -> None:
+    seat = desk(house.world.officer)
+    page = seat.page
+    seat.open("/console/holds/")
+    page.fill("#what", "triage@v4")
+    page.fill("#matter", "Case of the long notes")
+    page.fill("#place-reason", "It broke the agreed form.")
+    page.click("button[value=place]")
+    page.wait_for_selector("text=2 files are held.")
+    seat.open("/console/holds/?q=long+notes")
+    assert page.locator("input[name=hold]").count() == 2
+    page.locator("input[name=hold]").first.check()
+    page.click("summary:has-text('Release the chosen')")
+    page.fill("#release-reason", "The first file told enough.")
+    page.click("button[value=release]")
+    page.wait_for_selector("text=1 hold is released.")
+    standing = Hold.objects.filter(matter="Case of the long notes", released_at=None)
+    assert apart(standing.count) == 1
+    assert seat.errors == []
+
+
+def test_an_avatar_gets_a_text_that_is_left_out_again(
+    house: House, desk: Callable[..., Any], tmp_path: Path
+) -> None:
+    text = tmp_path / "handover.txt"
+    text.write_text("Invented handover of the night desk.")
+    seat = desk(house.world.engineer)
+    page = seat.page
+    seat.open("/console/avatars/night-desk/")
+    page.set_input_files("#files", text)
+    page.click("button[value=upload]")
+    page.wait_for_selector("text=1 file is stored")
+    page.click("button[aria-label='Leave handover.txt out']")
+    page.wait_for_selector("text=That file is not trained with any more.")
+    page.click("summary[aria-label='Delete handover.txt …']")
+    page.click("button[aria-label='Delete handover.txt']")
+    page.wait_for_selector("text=nobody can open that text any more")
+    assert not apart(TrainingFile.objects.filter(name="handover.txt").exists)
     assert seat.errors == []
 
 

@@ -4,13 +4,11 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from config.core.egress_calls import Egress
 from config.core.egress_rules import Rules
@@ -166,21 +164,12 @@ def test_a_webhook_is_signed_and_a_forged_one_is_found_out(tmp_path: Path) -> No
     assert got.headers["x-formulary-event"] == "delivery.prompt" and got.key == "delivery-1"
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-def test_s3_gets_one_object_a_job(tmp_path: Path, store: str, monkeypatch: Any) -> None:
+def test_s3_gets_one_object_a_job(tmp_path: Path, moto: str, monkeypatch: Any) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    client = boto3.client("s3", endpoint_url=store, region_name="us-east-1")
+    client = boto3.client("s3", endpoint_url=moto, region_name="us-east-1")
     client.create_bucket(Bucket="out")
-    bucket = Bucket(name="out", prefix="/made/", endpoint_url=store, region="us-east-1")
+    bucket = Bucket(name="out", prefix="/made/", endpoint_url=moto, region="us-east-1")
     parcel = _parcel(Mode.S3, {"s3": {"metadata": {"a": 1}}})
     for _ in range(2):
         told = channel(Mode.S3, _means(tmp_path, bucket=bucket)).deliver(parcel).detail
@@ -188,7 +177,7 @@ def test_s3_gets_one_object_a_job(tmp_path: Path, store: str, monkeypatch: Any) 
     (found,) = client.list_objects_v2(Bucket="out")["Contents"]
     body = json.loads(client.get_object(Bucket="out", Key=found["Key"])["Body"].read())
     assert body == {"prompt": PROMPT, "metadata": {"a": 1}}
-    absent = Bucket(name="absent", prefix="", endpoint_url=store, region="us-east-1")
+    absent = Bucket(name="absent", prefix="", endpoint_url=moto, region="us-east-1")
     with pytest.raises(ChannelFailed, match="NoSuchBucket"):
         channel(Mode.S3, _means(tmp_path, bucket=absent)).deliver(parcel)
     with pytest.raises(ChannelRefused):

@@ -15,7 +15,6 @@ import pytest
 import uvicorn
 from botocore.config import Config
 from django.core.cache import cache
-from moto.server import ThreadedMotoServer
 from nanio.app import build_app
 from nanio.auth.credentials import StaticCredentialResolver
 from nanio.config import Settings
@@ -97,16 +96,7 @@ class Store:
 
 
 @pytest.fixture(scope="session")
-def moto_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def nanio_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def nanio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A store that checks every signature."""
     known = StaticCredentialResolver({ACCOUNT: SECRET})
     app = build_app(Settings(data_dir=tmp_path_factory.mktemp("nanio"), credentials=known))
@@ -132,7 +122,7 @@ def _client(endpoint: str) -> Any:
 
 @pytest.fixture(scope="session", params=["moto", "nanio"])
 def _server(request: pytest.FixtureRequest) -> Store:
-    endpoint = request.getfixturevalue(f"{request.param}_endpoint")
+    endpoint = request.getfixturevalue(request.param)
     return Store(endpoint, _client(endpoint))
 
 
@@ -152,15 +142,15 @@ def store(_server: Store, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Sto
 
 
 @pytest.fixture
-def loose_store(moto_endpoint: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Store:
+def loose_store(moto: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The same on the other server alone."""
-    return _use(Store(moto_endpoint, _client(moto_endpoint)), settings, monkeypatch)
+    return _use(Store(moto, _client(moto)), settings, monkeypatch)
 
 
 @pytest.fixture
-def strict_store(nanio_endpoint: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Store:
+def strict_store(nanio: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Store:
     """The same on the server that checks signatures."""
-    return _use(Store(nanio_endpoint, _client(nanio_endpoint)), settings, monkeypatch)
+    return _use(Store(nanio, _client(nanio)), settings, monkeypatch)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ import boto3
 import pytest
 from django.conf import settings as django_settings
 from django.test import override_settings
-from moto.server import ThreadedMotoServer
 
 from config.core import clock, storage
 from registry.errors import BlobDamaged, BlobNotFound
@@ -36,38 +35,32 @@ def store(request: Any, settings: Any, tmp_path: Path) -> Iterator[str]:
         settings.STORAGES = {**settings.STORAGES, "blobs": blobs_settings}
         yield request.param
         return
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    try:
-        bucket = f"blobs-{uuid.uuid4().hex}"  # moto keeps one state for all its servers
-        host, port = server.get_host_and_port()
-        access = {
-            "endpoint_url": f"http://{host}:{port}",
-            "aws_access_key_id": "test",
-            "aws_secret_access_key": "test",
-            "region_name": "us-east-1",
-        }
-        boto3.client("s3", **access).create_bucket(Bucket=bucket)
-        settings.STORAGES = {
-            **settings.STORAGES,
-            "blobs": {
-                "BACKEND": "storages.backends.s3.S3Storage",
-                "OPTIONS": {
-                    "bucket_name": bucket,
-                    "endpoint_url": access["endpoint_url"],
-                    "access_key": "test",
-                    "secret_key": "test",
-                    "region_name": "us-east-1",
-                    "signature_version": "s3v4",
-                    "addressing_style": "path",
-                    "file_overwrite": True,
-                    "max_memory_size": 1 << 20,
-                },
+    bucket = f"blobs-{uuid.uuid4().hex}"  # moto keeps one state for all its servers
+    access = {
+        "endpoint_url": request.getfixturevalue("moto"),
+        "aws_access_key_id": "test",
+        "aws_secret_access_key": "test",
+        "region_name": "us-east-1",
+    }
+    boto3.client("s3", **access).create_bucket(Bucket=bucket)
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "blobs": {
+            "BACKEND": "storages.backends.s3.S3Storage",
+            "OPTIONS": {
+                "bucket_name": bucket,
+                "endpoint_url": access["endpoint_url"],
+                "access_key": "test",
+                "secret_key": "test",
+                "region_name": "us-east-1",
+                "signature_version": "s3v4",
+                "addressing_style": "path",
+                "file_overwrite": True,
+                "max_memory_size": 1 << 20,
             },
-        }
-        yield request.param
-    finally:
-        server.stop()
+        },
+    }
+    yield request.param
 
 
 def test_bytes_come_back_under_their_digest_and_are_kept_once_L24_L29(store: str) -> None:

@@ -14,7 +14,6 @@ import boto3
 import httpx
 import pytest
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
 from rest_framework.test import APIClient
 
 from config.accounts.models import User
@@ -23,16 +22,6 @@ from registry.services import record_store
 from tests.factories import accounts
 
 ACCOUNT = {"aws_access_key_id": "test-account", "aws_secret_access_key": "test-secret-of-it"}
-
-
-@pytest.fixture(scope="session")
-def moto() -> Iterator[str]:
-    """The address of a moto server."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(scope="session")
