@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from asgiref.sync import async_to_sync
+from django.db import connections
 
 from config.accounts.roles import Role
 from config.accounts.selectors import actor_of
@@ -82,6 +82,7 @@ def test_the_quick_start_runs_and_clients_are_answered_by_its_versions_M1_M2_M67
     user = accounts.user(Role.ML_ENGINEER)
     on = house.evaluation_set(given=judge.items(120))
     heard: list[dict[str, Any]] = []
+    loads: list[dict[str, Any]] = []
 
     async def main(program: httpx.Client) -> None:
         config = SystemConfiguration(
@@ -97,6 +98,7 @@ def test_the_quick_start_runs_and_clients_are_answered_by_its_versions_M1_M2_M67
             await story(lifecycle, program)
         finally:
             await lifecycle.shutdown()
+            await in_thread(connections.close_all)
 
     async def story(lifecycle: LifecycleManager, program: httpx.Client) -> None:
         news = asyncio.Event()
@@ -106,6 +108,9 @@ def test_the_quick_start_runs_and_clients_are_answered_by_its_versions_M1_M2_M67
             news.set()
 
         lifecycle.add_event_handler("swap_completed", hear)
+        unloaded = asyncio.Queue[dict[str, Any]]()
+        lifecycle.add_event_handler("adapter_loaded", loads.append)
+        lifecycle.add_event_handler("adapter_unloaded", unloaded.put)
         versions: list[Version] = []
         for number, (adapter_id, version_id) in enumerate(
             [("old_diagnosis_v1", "v1.0.0"), ("medical_diagnosis_v1", "v2.0.0")]
@@ -198,6 +203,9 @@ def test_the_quick_start_runs_and_clients_are_answered_by_its_versions_M1_M2_M67
         assert await lifecycle.unload_adapter("medical_diagnosis_v1", force=True) is True
         await in_thread(house.look)
         assert new.runtime_name not in house.node.loaded()
+        for _ in range(2):  # for the reload, and for good
+            gone = await asyncio.wait_for(unloaded.get(), 20)
+            assert (gone["adapter_id"], gone["node"]) == ("medical_diagnosis_v1", house.node.name)
 
     async def answered(program: httpx.Client, model: str, by: Version) -> httpx.Response:
         def look() -> httpx.Response | None:
@@ -210,7 +218,13 @@ def test_the_quick_start_runs_and_clients_are_answered_by_its_versions_M1_M2_M67
     app = Application(_django, Gateway(FAST))  # type: ignore[arg-type]
     with servers.served(app) as url, httpx.Client(base_url=url, timeout=20) as program:
         program.headers["Authorization"] = f"Bearer {accounts.token_text(user)}"
-        async_to_sync(main)(program)
+        # As in a shell: the services then have a thread of their own.
+        asyncio.run(main(program))
     assert [event["from_adapter"] for event in heard] == ["old_diagnosis_v1:v1.0.0"]
     assert heard[0]["to_adapter"] == "medical_diagnosis_v1:v2.0.0"
     assert not Deployment.objects.get(public_name="old_diagnosis_v1").is_enabled
+    assert [(event["adapter_id"], event["version_id"]) for event in loads] == [
+        ("old_diagnosis_v1", "v1.0.0"),
+        ("medical_diagnosis_v1", "v2.0.0"),
+        ("medical_diagnosis_v1", "v2.0.0"),
+    ]

@@ -442,7 +442,7 @@ def test_handlers_hear_of_swaps_and_of_failing_health_M131_M132_M133(clinic: Cli
     desk = clinic.desk
     first, second = desk.version(), desk.version()
     deployment = desk.live(first)
-    heard: dict[str, list[dict[str, Any]]] = {"swap": [], "health": [], "back": []}
+    heard: dict[str, list[dict[str, Any]]] = {"swap": [], "health": [], "back": [], "system": []}
     news = asyncio.Queue[str]()
 
     async def story(lifecycle: LifecycleManager) -> None:
@@ -464,6 +464,7 @@ def test_handlers_hear_of_swaps_and_of_failing_health_M131_M132_M133(clinic: Cli
             heard["back"].append(event_data)
             news.put_nowait("back")
 
+        lifecycle.add_event_handler("system_error", heard["system"].append)
         lifecycle.add_event_handler("swap_completed", broken_handler)
         lifecycle.add_event_handler("swap_completed", swap_completed_handler)
         lifecycle.add_event_handler("health_check_failed", health_check_failed_handler)
@@ -498,6 +499,8 @@ def test_handlers_hear_of_swaps_and_of_failing_health_M131_M132_M133(clinic: Cli
     )
     assert "stopped" in health["reason"]
     assert heard["back"][0]["reason"] == "Health check failure"
+    # Nobody has started the control process here; it is said once, not at each look.
+    assert [event["component"] for event in heard["system"]].count("control") == 1
 
 
 def test_intervals_are_those_of_the_configuration_M124_M126_M172(clinic: Clinic) -> None:
