@@ -96,10 +96,10 @@ def check_faults() -> Iterator[str]:
     for uuid in left:
         yield f"check run {uuid} is in the trail and its results are gone"
     runs = CheckRun.objects.filter(state=RunState.DONE).order_by("pk")
-    for uuid, snapshot in runs.values_list("uuid", "snapshot").iterator(50):
-        event = finished.get(str(uuid))
+    for run_uuid, snapshot in runs.values_list("uuid", "snapshot").iterator(50):
+        event = finished.get(str(run_uuid))
         if event is not None and event.after("snapshot_sha256") != sha256_hex(snapshot.encode()):
-            yield f"check run {uuid}: what it judged is not what is stored now"
+            yield f"check run {run_uuid}: what it judged is not what is stored now"
 
 
 def counts() -> dict[str, int]:
