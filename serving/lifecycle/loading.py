@@ -19,6 +19,7 @@ from serving.lifecycle.errors import AdapterNotLoaded, AdapterNotServed, Lifecyc
 from serving.lifecycle.metadata import public_name_of
 from serving.models import Deployment, Replica
 from serving.selectors.deployments import proven_on
+from serving.selectors.nodes import is_usable
 from serving.selectors.registrations import RegistrationState, facts_of, open_rollout_of
 from serving.services import registrations, unloading
 from serving.states import ReplicaState, RolloutState
@@ -139,7 +140,9 @@ class Loader:
         rows = Replica.objects.filter(version=row.stable_revision.version).exclude(
             state=ReplicaState.UNLOADED
         )
-        return row, list(rows.select_related("node", "version__adapter").order_by("pk"))
+        found = rows.select_related("node", "version__adapter").order_by("pk")
+        # A node that is away loads by itself what it is to hold when it comes back.
+        return row, [replica for replica in found if is_usable(replica.node)]
 
 
 async def awaited(look: Callable[[], T | None], timeout_seconds: float, what: str) -> T:

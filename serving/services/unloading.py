@@ -10,6 +10,7 @@ from config.core.errors import DomainError, Invalid
 from registry.models import Adapter
 from serving.errors import AdapterServed, LastReplica
 from serving.models import Deployment, Replica
+from serving.selectors.nodes import is_usable
 from serving.services import nudges, registrations, replicas, rights
 from serving.states import OPEN_ROLLOUT_STATES, Opening, ReplicaState
 
@@ -73,11 +74,7 @@ def begin_reload(
     rights.require(user=user, act=Act.DEPLOY)
     if not reason.strip():
         raise Invalid("A reason is needed.", fix="Say in a line why.")
-    others = Replica.objects.filter(version=replica.version_id, state=ReplicaState.READY).exclude(
-        pk=replica.pk
-    )
-    is_ready = replica.state == ReplicaState.READY
-    if is_ready and not is_forced and not others.exists():
+    if not is_forced and _is_last(replica):
         error = LastReplica(
             f"{replica.version.runtime_name} answers on {replica.node.name} alone: "
             "nobody would be answered while it is loaded anew.",
@@ -87,6 +84,17 @@ def begin_reload(
         raise error
     replicas.unload(replica=replica, actor=actor, reason=reason[:500])
     nudges.unload(str(replica.uuid), replica.node.queue)
+
+
+def _is_last(replica: Replica) -> bool:
+    """Whether this replica can be asked, and no other of its version can."""
+    rows = Replica.objects.filter(version=replica.version_id, state=ReplicaState.READY)
+    able = {
+        row.pk
+        for row in rows.select_related("node")
+        if is_usable(row.node) and row.proven_boot_id == row.node.boot_id
+    }
+    return able == {replica.pk}
 
 
 def _deployments_with(adapter: Adapter) -> list[Deployment]:

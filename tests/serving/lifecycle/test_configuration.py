@@ -1,12 +1,15 @@
 """Every option does what it says, or is refused with the reason."""
 
 import asyncio
+import itertools
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from structlog.testing import capture_logs
 
+from config.core import clock
 from config.core.errors import Forbidden, NotFound
 from registry.models import BaseModel
 from serving.lifecycle import (
@@ -24,7 +27,7 @@ from serving.lifecycle.errors import (
     LifecycleOverdue,
     MetadataInvalid,
 )
-from serving.models import Answer, Deployment, Node
+from serving.models import Answer, Deployment, Node, Replica
 from tests.factories import accounts
 from tests.factories import registry as make
 from tests.serving.lifecycle.conftest import Clinic
@@ -82,7 +85,7 @@ def test_what_this_house_always_does_can_t_be_switched_off_M114_M122_M125_M128_M
         SystemConfiguration(base_model_id="a", **{option: contradicting})
 
 
-def test_cleanups_know_two_orders_M115_M156() -> None:
+def test_cleanups_know_two_orders_M156() -> None:
     for order in (CacheStrategy.LRU, CacheStrategy.LFU):
         SystemConfiguration(base_model_id="a", cache_strategy=order)
     for other in set(CacheStrategy) - {CacheStrategy.LRU, CacheStrategy.LFU}:
@@ -276,11 +279,15 @@ def test_a_person_is_named_by_argument_or_setting(clinic: Clinic, settings: Any)
         create(clinic.config(), closed)
 
 
-def test_a_cleanup_ends_what_was_used_least_recently_first_M68_M74_M170(clinic: Clinic) -> None:
+def test_a_cleanup_ends_what_was_used_least_recently_first_M68_M74_M115_M170(
+    clinic: Clinic,
+) -> None:
+    numbers = itertools.count()
+
     def answer(name: str) -> None:
         row = Deployment.objects.get(public_name=name)
         digest = clinic.version(name, "v1").digest
-        Answer.objects.create(answer_id=f"answer-{name}", deployment=row, digest=digest)
+        Answer.objects.create(answer_id=f"{name}{next(numbers)}", deployment=row, digest=digest)
 
     async def story(lifecycle: LifecycleManager) -> Any:
         for name in ("one", "two", "three"):
@@ -293,15 +300,22 @@ def test_a_cleanup_ends_what_was_used_least_recently_first_M68_M74_M170(clinic: 
         return await monitor.cleanup_memory(aggressive=True)
 
     done = clinic.run(story, max_cache_size=3)
+    assert done.ended == ("two",)
+    assert done.rss_mb > 10
 
     async def again(lifecycle: LifecycleManager) -> Any:
         return await lifecycle.manager.memory_monitor.cleanup_memory(aggressive=True)
 
-    assert clinic.run(again, max_cache_size=3).ended == (), "there is room for one now"
-    assert done.ended == ("two",)
-    assert done.rss_mb > 10
-    enabled = Deployment.objects.filter(is_enabled=True).values_list("public_name", flat=True)
-    assert set(enabled) == {"one", "three"}
+    with clock.frozen_at(clock.now() + timedelta(seconds=6)):
+        assert clinic.run(again, max_cache_size=3).ended == (), "there is room for one now"
+    # By now no gateway routes to it.
+    states = Replica.objects.order_by("pk").values_list("version__adapter__slug", "state")
+    assert dict(states) == {"one": "ready", "two": "unloading", "three": "ready"}
+    for name in ("one", "one", "three"):
+        answer(name)
+    rarely = clinic.run(again, max_cache_size=2, cache_strategy=CacheStrategy.LFU)
+    assert rarely.ended == ("three",), "used last, and less often"
+    assert Deployment.objects.get(is_enabled=True).public_name == "one"
 
 
 def test_a_manager_sees_its_own_base_alone(clinic: Clinic) -> None:
