@@ -10,10 +10,9 @@ class DeliveriesConfig(AppConfig):
 
     def ready(self) -> None:
         """Listen to the rooms below, and be counted."""
-        from serving.metrics.exposition import FROM_ABOVE
+        from serving.metrics.above import FROM_ABOVE
 
         from . import subscribers
-        from .metrics import DeliveriesCollector
 
         subscribers.connect()
-        FROM_ABOVE.append(DeliveriesCollector())
+        FROM_ABOVE.append("deliveries.metrics.DeliveriesCollector")

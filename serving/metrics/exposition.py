@@ -11,12 +11,11 @@ from prometheus_client.registry import Collector
 from config.core import log_lines
 from serving.health.judging import rss_bytes
 from serving.health.measuring import Measured
+from serving.metrics.above import FROM_ABOVE, collector
 from serving.metrics.answers import ANSWERS
 from serving.metrics.state import StateCollector
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-FROM_ABOVE: list[Collector] = []
-"""Collectors of rooms above, which add themselves when Django starts; they read the database."""
 
 
 class _Process(Collector):
@@ -49,8 +48,8 @@ def exposition(measured: Measured) -> bytes:
     state.register(StateCollector(measured))
     state.register(_Process())
     if measured.database is not None:
-        for collector in FROM_ABOVE:
-            state.register(collector)
+        for path in FROM_ABOVE:
+            state.register(collector(path))
     body = generate_latest(state) + generate_latest(ANSWERS.registry)
     return (
         body
