@@ -129,7 +129,7 @@ def test_expressions_read_query_parameters_as_text_S7() -> None:
     }
 
 
-def test_only_named_fields_come_out_S8() -> None:
+def test_only_named_fields_come_out() -> None:
     assert set(shaped({"model": "body.name", "source": "body.src"})) == {"model", "source"}
 
 
@@ -246,7 +246,7 @@ def test_a_shape_is_a_mapping_of_texts(shape: Any) -> None:
 
 @settings(max_examples=30)
 @given(body=st.dictionaries(names, json_values, max_size=4), asked=st.lists(names, max_size=4))
-def test_translating_finds_what_is_there_and_null_elsewhere_S1(
+def test_translating_finds_what_is_there_and_null_elsewhere(
     body: dict[str, Any], asked: list[str]
 ) -> None:
     before = json.dumps(body)

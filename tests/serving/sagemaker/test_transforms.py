@@ -25,6 +25,24 @@ ALIAS = "X-Amzn-SageMaker-Adapter-Alias"
 IDENTIFIER = "X-Amzn-SageMaker-Adapter-Identifier"
 
 
+def test_a_call_is_translated_there_and_back_and_nothing_else_comes_through_S1_S8(
+    registry: Registry, serve: Serve
+) -> None:
+    engine = Engine({"id": "lora-7", "state": "ready", "secret": "internal"})
+    register_load_adapter_handler(
+        {"model": "body.name", "source": "body.src"},
+        {"adapter_name": "id", "status": "state"},
+        registry=registry,
+    )(engine)
+    sent = {"name": "cardio", "src": "s3://b/a", "preload": True, "pin": True, "other": "x"}
+    answer = serve().post("/adapters", sent, content_type=JSON)
+    assert engine.calls == [{"model": "cardio", "source": "s3://b/a"}]
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"adapter_name": "lora-7", "status": "ready"},
+    )
+
+
 def test_registering_checks_loads_and_words_the_answer_S16_S55_S59(
     engine: Engine, serve: Serve
 ) -> None:
