@@ -27,7 +27,9 @@ def add_up() -> None:
             mode=mode, defaults={"until": until, "bounds": [], "within": []}
         )
     # One at a time: two would each add the same jobs.
-    rows = {row.mode: row for row in DeliverySum.objects.select_for_update().order_by("mode")}
+    rows = {
+        row.mode: row for row in DeliverySum.objects.select_for_update(no_key=True).order_by("mode")
+    }
     since, settled = settled_tallies()
     if since is not None and since >= until:
         return
