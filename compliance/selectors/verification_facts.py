@@ -95,7 +95,8 @@ def check_faults() -> Iterator[str]:
             )
     for uuid in left:
         yield f"check run {uuid} is in the trail and its results are gone"
-    runs = CheckRun.objects.filter(state=RunState.DONE).order_by("pk")
+    # Each night's runs would make it gigabytes, and no record rests on them.
+    runs = CheckRun.objects.filter(state=RunState.DONE).exclude(kind=CheckRun.Kind.LIVE)
     for run_uuid, snapshot in runs.values_list("uuid", "snapshot").iterator(50):
         event = finished.get(str(run_uuid))
         if event is not None and event.after("snapshot_sha256") != sha256_hex(snapshot.encode()):
