@@ -1,5 +1,6 @@
 """Runs the browser tests of the pages and copies one picture of each into docs/images/."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,8 @@ TESTS = ("test_pages.py", "test_playground.py", "test_evaluation.py")
 def main() -> int:
     """Take them anew; the exit status is that of the tests."""
     tests = [sys.executable, "-m", "pytest", *(f"tests/browser/{name}" for name in TESTS), "-q"]
-    status = subprocess.run(tests, cwd=ROOT, check=False).returncode  # noqa: S603
+    env = {**os.environ, "PICTURES": "1"}
+    status = subprocess.run(tests, cwd=ROOT, env=env, check=False).returncode  # noqa: S603
     if status == 0:
         KEPT.mkdir(parents=True, exist_ok=True)
         for page in PAGES:

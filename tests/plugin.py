@@ -56,8 +56,10 @@ def _start_services() -> None:
     os.environ.setdefault("LOG_LEVEL", "WARNING")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     _trust_one_authority(home / "authority.pem")
-    # Hundreds of processes are started: what one has compiled is there for the others.
+    # Hundreds of processes are started: what one has compiled is there for the others, and
+    # workers do without Django's checks, as the stack's do.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["CELERY_SKIP_CHECKS"] = "1"
     if "DATABASE_URL" not in os.environ:
         from config.stack.postgres import Postgres
 

@@ -64,6 +64,9 @@ class Stack:
             "PORT": str(self.port),
             "FORMULARY_URL": self.url,
             "PYTHONUNBUFFERED": "1",
+            # register_node runs Django's checks before any worker starts; in each of six workers,
+            # at each start, they would import all pages and take a second of the processor.
+            "CELERY_SKIP_CHECKS": "1",
         }
         # One torch thread a process; the node is told its own number.
         self.env.setdefault("OMP_NUM_THREADS", "1")

@@ -20,6 +20,8 @@ from tests.browser.house import House, build
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PICTURES = ROOT / "var" / "screenshots"
+# A picture takes as long as the page itself, and no test looks at one: docs/take_pictures.py does.
+IS_PICTURED = os.environ.get("PICTURES") == "1"
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-quic",
@@ -179,6 +181,9 @@ class Desk:
         )
 
     def picture(self, name: str, *, is_whole: bool = True) -> None:
+        """Keep what is seen now, where pictures are asked for."""
+        if not IS_PICTURED:
+            return
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=PICTURES / f"{name}.png", full_page=is_whole)
 

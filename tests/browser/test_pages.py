@@ -1,4 +1,4 @@
-"""Every page in light, dark and at 400 pixels: in order, readable, and pictured."""
+"""Every page in light, dark and at 400 pixels: in order and readable."""
 
 from collections.abc import Callable
 from typing import Any

@@ -31,12 +31,16 @@ NODE_SECRET = "a secret of this test's nodes"
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
-    """The first true value of ``condition``; fails when time is up."""
-    deadline = time.monotonic() + seconds
+    """The first true value of ``condition``; fails when time is up.
+
+    Asked rarer and rarer, so that what is waited for over seconds keeps the processor.
+    """
+    deadline, pause = time.monotonic() + seconds, 0.01
     waiter = threading.Event()
     while not (value := condition()):
         assert time.monotonic() < deadline, "the condition did not become true in time"
-        waiter.wait(0.01)
+        waiter.wait(pause)
+        pause = min(1.1 * pause, 0.1)
     return value
 
 
