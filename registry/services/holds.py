@@ -100,7 +100,7 @@ def _clean(field: str, text: str, max_letters: int, fix: str) -> str:
 
 
 def _place(sha256: str, matter: str, reason: str, actor: Actor, placed_on: str) -> Hold:
-    hold, hold.is_new = Hold.objects.get_or_create(
+    hold, is_new = Hold.objects.get_or_create(
         sha256=sha256,
         matter=matter,
         released_at=None,
@@ -110,7 +110,8 @@ def _place(sha256: str, matter: str, reason: str, actor: Actor, placed_on: str) 
             "placed_on": placed_on[:200],
         },
     )
-    if hold.is_new:
+    hold.is_new = is_new
+    if is_new:
         publish(
             HoldPlaced(
                 actor=actor,
