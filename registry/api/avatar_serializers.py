@@ -228,6 +228,12 @@ class RestoreRequestSerializer(serializers.Serializer[Any]):
 
     backup_id = serializers.UUIDField(required=False)
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse other members: a backup that is named in another spelling is not the newest."""
+        if unknown := sorted(set(self.initial_data) - set(self.fields)):
+            raise serializers.ValidationError({unknown[0][:50]: "There is no such member."})
+        return attrs
+
 
 class RestoreArchiveSerializer(serializers.Serializer[Any]):
     """A ZIP to restore from."""

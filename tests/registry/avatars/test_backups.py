@@ -140,6 +140,15 @@ def test_without_a_backup_or_an_adapter_there_is_nothing_to_restore(anna: Caller
     assert answer.status_code == 400
 
 
+def test_a_backup_in_another_spelling_is_not_taken_for_the_newest(anna: Caller) -> None:
+    anna.create()
+    kept = anna.client.get(anna.kept("backups")).json()["backups"][0]["backup_id"]
+    answer = anna.client.post(anna.kept("restore"), {"backupId": kept}, format="json")
+    assert answer.status_code == 400
+    assert "backupId" in answer.json()["detail"]
+    assert Avatar.objects.get().restored_at is None
+
+
 def test_the_state_of_an_adapter_is_tracked_A45(anna: Caller) -> None:
     anna.create()
     status = anna.client.get(anna.kept("status")).json()
