@@ -8,21 +8,25 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 
-class AsTheContractSays(DefaultContentNegotiation):
-    """For contracts whose originals never looked at ``Accept``, nor asked for a ``Content-Type``.
+class AnyAccept(DefaultContentNegotiation):
+    """For contracts whose originals never looked at ``Accept``.
 
-    A client that wants ``text/plain`` gets what the contract answers, not a 406; a body that says
-    nothing of its kind is read as the first parser reads it.
+    Who wants ``text/plain`` or ``application/zip`` gets what the contract answers and its errors
+    as JSON, never a 406.
     """
-
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser | None:
-        """The parser of the body's kind; the first where the body names none."""
-        if not request.content_type:
-            return parsers[0]
-        return super().select_parser(request, parsers)
 
     def select_renderer(
         self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         """The first."""
         return renderers[0], renderers[0].media_type
+
+
+class AsTheContractSays(AnyAccept):
+    """The same, and a body that says nothing of its kind is read as the first parser reads it."""
+
+    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser | None:
+        """The parser of the body's kind; the first where the body names none."""
+        if not request.content_type:
+            return parsers[0]
+        return super().select_parser(request, parsers)

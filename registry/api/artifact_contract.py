@@ -10,13 +10,12 @@ from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.permissions import BasePermission
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.accounts.api.base import ApiView
 from config.core.errors import DomainError
+from config.core.negotiation import AnyAccept
 from config.core.problems import exception_handler
 
 NOT_FOUND = {"error": "Not found", "error_code": "NOT_FOUND"}
@@ -39,20 +38,6 @@ CORS: Mapping[str, str] = {
     f"X-Model-Name, {ENVELOPE}, Idempotency-Key",
     "Access-Control-Expose-Headers": "Content-Disposition, ETag, X-Request-Id",
 }
-
-
-class AnyAccept(BaseContentNegotiation):
-    """Answers whatever ``Accept`` says: who asks for a file gets its errors as JSON."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        """The parser of the body's type."""
-        return DefaultContentNegotiation().select_parser(request, parsers)
-
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[Any, str]:
-        """Always JSON."""
-        return renderers[0], renderers[0].media_type
 
 
 class ArtifactContractView(ApiView):

@@ -17,6 +17,7 @@ from config.accounts.events import AccessRefused
 from config.core import problems
 from config.core.addresses import asked_for
 from config.core.events import publish
+from config.core.negotiation import AnyAccept
 from registry import avatar_selectors
 from registry.domain.avatars import AvatarKeys, FlagInvalid, parse_flag
 from registry.models import Avatar
@@ -46,6 +47,8 @@ def errors(*more: int) -> Mapping[int, OpenApiResponse]:
 
 class AvatarView(ApiView):
     """A view of the contract. Where its path names a user, that must be the caller himself."""
+
+    content_negotiation_class = AnyAccept
 
     def check_permissions(self, request: Request) -> None:
         """Roles and scopes first, then whose data it is: others' are not there for anybody.

@@ -112,6 +112,10 @@ def test_nobody_is_refused_for_the_form_in_which_it_wants_its_answer(
         assert answer.status_code in {400, 404}, path
         assert "json" in answer["Content-Type"], path
     assert client.get("/adapters", headers={**bearer, "accept": "text/html"}).status_code == 200
+    own = accounts.token_text(accounts.user(Role.ML_ENGINEER, username="ann"))
+    for path in ("/adapters/ann/first", "/adapters/ann/first/info", "/artifacts/model/nothing"):
+        answer = client.get(path, headers={"x-api-key": own, "accept": "application/zip"})
+        assert answer.status_code in {404, 409}, path  # nobody has any, and there is no base
 
 
 def test_the_list_is_the_managers(client: Client, bearer: dict[str, str]) -> None:
