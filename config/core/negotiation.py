@@ -1,6 +1,6 @@
 """In which form a contract's client is read and answered: the contract's, whatever it asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -16,17 +16,18 @@ class AnyAccept(DefaultContentNegotiation):
     """
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         """The first."""
-        return renderers[0], renderers[0].media_type
+        first = next(iter(renderers))
+        return first, first.media_type
 
 
 class AsTheContractSays(AnyAccept):
     """The same, and a body that says nothing of its kind is read as the first parser reads it."""
 
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser | None:
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """The parser of the body's kind; the first where the body names none."""
         if not request.content_type:
-            return parsers[0]
+            return next(iter(parsers))
         return super().select_parser(request, parsers)
