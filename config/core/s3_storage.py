@@ -8,7 +8,7 @@ from storages.backends.s3 import S3Storage
 _making = threading.Lock()
 
 
-class SharedS3Storage(S3Storage):  # type: ignore[misc]
+class SharedS3Storage(S3Storage):
     """The library keeps a client for each thread, and every request has a thread of its own.
 
     Making one takes a tenth of a second of CPU and a new connection. botocore's clients may be

@@ -29,6 +29,7 @@ CODE_CARRIERS = frozenset(
     {".pkl", ".pickle", ".bin", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".npy", ".h5", ".keras"}
 )
 _PICKLE = tuple(b"\x80" + bytes([protocol]) for protocol in range(6))
+_INSTRUCTIONS = {known.code.encode("latin-1"): known for known in pickletools.opcodes}
 _MAX_HEADER_BYTES = 100_000_000
 HEAD_BYTES = 256
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,15}")
@@ -162,7 +163,7 @@ def _may_be_pickle(head: bytes) -> bool:
     """Whether a pickle can begin with these bytes: each that is to be an instruction is one."""
     stream = io.BytesIO(head)
     while code := stream.read(1):
-        instruction = pickletools.code2op.get(code.decode("latin-1"))
+        instruction = _INSTRUCTIONS.get(code)
         if instruction is None:
             return False
         if code == b".":
