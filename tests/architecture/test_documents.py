@@ -18,7 +18,7 @@ ROUTE = re.compile(r"(?:(?:GET|POST|PUT|PATCH|DELETE|HEAD) |\bURL)(/(?:api/v1|co
 PLACEHOLDER = re.compile(r"\{[^}]*\}|<[^>]*>|\b[A-Z]{2,}\b")
 FENCE = re.compile(r"```(?:sh)?\n(.*?)\n *```", re.S)
 BY_ID = ("rollouts", "replicas", "stops", "restores", "evaluations", "approval-requests", "tokens",
-         "deliveries", "uploads", "webhooks", "training-runs")  # fmt: skip
+         "deliveries", "uploads", "webhooks", "training-runs", "holds")  # fmt: skip
 
 
 def _found(pattern: re.Pattern[str], *, with_blocks: bool = True) -> Iterator[tuple[Path, str]]:
