@@ -108,7 +108,7 @@ def reject(
 
     Raises:
         Forbidden: no role of the account may sign.
-        Invalid: there is no reason.
+        Invalid: there is no reason, or a very long one.
         NotYours: it comes from an API token.
         RequestClosed: it takes no decision any more.
         SigningRefused: user name, password and code did not prove the person.
@@ -119,6 +119,7 @@ def reject(
         signing.refuse_token(actor, user)
         if not reason.strip():
             raise Invalid("A rejection needs a reason.", fix="Say what has to change.")
+        signing.refuse_long(reason, most=signing.REASON_CHARS, what="The reason")
         _refuse_closed(request)
         signing.prove(request, actor, user=user, username=username, password=password, code=code)
         with transaction.atomic():

@@ -37,7 +37,7 @@ from config.accounts.services import second_factors
 from config.core import clock, keys
 from config.core.actors import Actor
 from config.core.digests import sha256_hex
-from config.core.errors import Conflict, DomainError
+from config.core.errors import Conflict, DomainError, Invalid
 from config.core.events import publish
 from config.core.failpoints import failpoint
 from config.core.states import move
@@ -45,6 +45,7 @@ from registry.models import Version
 
 MAX_FAILURES = 5
 LOCKED_FOR = timedelta(minutes=15)
+COMMENT_CHARS, REASON_CHARS = 1000, 500
 AUTH_METHODS = ("user name", "password", "totp")
 
 
@@ -85,12 +86,14 @@ def sign(
         GateClosed: newer evidence blocks the version.
         SigningRefused: user name, password and code did not prove the signer.
         SigningLocked: too many failures.
+        Invalid: the comment is too long.
     """
     intent = Intent(
         meaning=str(meaning), record_sha256=record_sha256, has_read=has_read, comment=comment
     )
     with _refusals_recorded(request, actor):
         refuse_token(actor, user)
+        refuse_long(comment, most=COMMENT_CHARS, what="The comment")
         _check(request, intent, user)
     prove(request, actor, user=user, username=username, password=password, code=code)
     with _refusals_recorded(request, actor), transaction.atomic(durable=True):
@@ -119,6 +122,27 @@ def _refusals_recorded(request: ApprovalRequest, actor: Actor) -> Iterator[None]
             reason=f"{error.code}: {error.message}",
         )
         raise
+
+
+def _named(meaning: str) -> str:
+    return f"{meaning} (“{STATEMENTS[meaning].name}”)" if meaning in STATEMENTS else meaning[:40]
+
+
+def _given_already(request: ApprovalRequest, meaning: str) -> str:
+    """Who was faster: two reviewers at once, or one who pressed twice."""
+    given = request.signatures.filter(meaning=meaning).order_by("position").first()
+    return f"{given.printed_name} has given this signature already. " if given else ""
+
+
+def refuse_long(text: str, *, most: int, what: str) -> None:
+    """Refuse words that would not be kept whole: nobody signs under half a sentence.
+
+    Raises:
+        Invalid: ``text`` has more than ``most`` characters.
+    """
+    if len(text) > most:
+        said = f"{what} has {len(text)} characters, {most} are kept."
+        raise Invalid(said, fix="Say it in fewer words.")
 
 
 def refuse_token(actor: Actor, user: User) -> None:
@@ -171,7 +195,9 @@ def _check(request: ApprovalRequest, intent: Intent, user: User) -> None:
     due = required[len(signed)] if len(signed) < len(required) else None
     if due is None or due.meaning != intent.meaning:
         raise OutOfOrder(
-            f"The next signature is {due.meaning if due else 'none'}, not {intent.meaning}.",
+            _given_already(request, intent.meaning)
+            + f"The next signature is {_named(due.meaning) if due else 'none'}, not "
+            f"{_named(intent.meaning)}.",
             fix="Load the page again.",
         )
     runs = [str(row["run"]) for row in json.loads(request.record.content)["evaluations"]]
@@ -316,7 +342,7 @@ def _write(request: ApprovalRequest, intent: Intent, user: User, actor: Actor) -
         role=role_used(signer_roles=roles, requirement=required[position]),
         auth_methods=list(AUTH_METHODS),
         signed_at=now,
-        comment=intent.comment[:1000],
+        comment=intent.comment,
         previous_payload_sha256=last.payload_sha256 if last else "",
         key_id=keys.key_id(key.public_key()),
     )

@@ -8,6 +8,8 @@ from django.utils.translation import gettext as _
 
 from config.console import words
 
+UNDER_WAY = frozenset({"waiting", "running"})
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -25,6 +27,8 @@ class Facts:
 
     ``runs``: (kind, state) of the newest check runs; ``blocked_by``: names of checks that block;
     ``lacks_evaluation``: blockers only say that nothing was evaluated yet;
+    ``is_package_blocked``: a blocker is about the package, so that no evaluation can change it;
+    ``evaluating``: names of the sets on which a run is under way;
     ``request_state``, ``signed`` of ``needed``, ``next_meaning``: the newest approval request;
     ``live_in``: deployments whose stable version this is; ``canary_in``: (deployment, percent).
     """
@@ -34,7 +38,8 @@ class Facts:
     runs: Sequence[tuple[str, str]] = ()
     blocked_by: Sequence[str] = ()
     lacks_evaluation: bool = False
-    is_evaluating: bool = False
+    is_package_blocked: bool = False
+    evaluating: Sequence[str] = ()
     request_state: str = ""
     closed_reason: str = ""
     signed: int = 0
@@ -72,8 +77,8 @@ def _checks(facts: Facts) -> Verdict | None:
             _("The package is being checked."), "progress_activity", "info", _("It takes a minute.")
         )
     if facts.lacks_evaluation:
-        if facts.is_evaluating:
-            return Verdict(_("It is being evaluated on a node."), "progress_activity", "info")
+        if facts.evaluating:
+            return _evaluating(facts)
         return Verdict(
             _("The package is in order; what is missing is an evaluation."),
             "hourglass_empty",
@@ -82,14 +87,11 @@ def _checks(facts: Facts) -> Verdict | None:
         )
     if facts.blocked_by:
         number = words.counted(len(facts.blocked_by), "check blocks it", "checks block it")
-        if facts.is_evaluating:
-            return Verdict(
-                _("It is being evaluated on a node."),
-                "progress_activity",
-                "info",
-                _("Up to now %(number)s; the results to come may change that.")
-                % {"number": number},
-            )
+        said = _("Up to now %(number)s; the results to come may change that.") % {"number": number}
+        if facts.evaluating and not facts.is_package_blocked:
+            return _evaluating(facts, said)
+        if states.get("evidence") in UNDER_WAY and not facts.is_package_blocked:
+            return _checking(said)
         return Verdict(
             _("This version can't be signed: %(number)s.") % {"number": number},
             "cancel",
@@ -97,9 +99,20 @@ def _checks(facts: Facts) -> Verdict | None:
             _("%(checks)s. How to mend it is said below.")
             % {"checks": words.listed(list(facts.blocked_by))},
         )
-    if states.get("evidence") in {"waiting", "running"}:
-        return Verdict(_("The evidence is being checked."), "progress_activity", "info")
+    if states.get("evidence") in UNDER_WAY:
+        return _checking()
     return None
+
+
+def _evaluating(facts: Facts, more: str = "") -> Verdict:
+    said = _("It is being evaluated on a node, on %(sets)s.") % {
+        "sets": words.listed(list(facts.evaluating))
+    }
+    return Verdict(said, "progress_activity", "info", more)
+
+
+def _checking(more: str = "") -> Verdict:
+    return Verdict(_("The evidence is being checked."), "progress_activity", "info", more)
 
 
 def _approval(facts: Facts) -> Verdict:

@@ -76,6 +76,8 @@ def test_signing_shows_the_manifestation(house: House, desk: Callable[..., Any])
     page = seat.page
     path = f"/console/approval-requests/{house.request.uuid}/sign/"
     seat.open(path)
+    second_tab = seat.context.new_page()
+    second_tab.goto(path)
     assert page.input_value("#username") == ""
     page.check("#has_read")
     page.fill("#username", "ben")
@@ -89,12 +91,20 @@ def test_signing_shows_the_manifestation(house: House, desk: Callable[..., Any])
     page.fill("#username", "ben")
     page.fill("#password", accounts.PASSWORD)
     page.fill("#code", code_of(house, "ben", after=1))
-    page.click("button[value=sign]")
+    page.dblclick("button[value=sign]")
     page.wait_for_selector("text=You have signed.")
     assert "signed electronically by Ben Example" in page.inner_text("main")
     page.emulate_media(media="print")
     seat.picture("signing-print")
     assert not page.locator(".fm-side").is_visible()
+    second_tab.check("#has_read")
+    second_tab.fill("#username", "ben")
+    second_tab.fill("#password", accounts.PASSWORD)
+    second_tab.fill("#code", "000000")
+    second_tab.click("button[value=sign]")
+    told = second_tab.inner_text("main")
+    assert "Ben Example has given this signature already." in told
+    assert "You have signed." in told
     assert apart(lambda: Signature.objects.filter(request=house.request).count()) == 1
     assert seat.errors == []
 

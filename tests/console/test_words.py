@@ -51,11 +51,27 @@ def test_every_state_has_a_word() -> None:
         ({"runs": [("package", "failed")]}, "The checks could not be run."),
         ({"runs": CHECKED, "lacks_evaluation": True}, "what is missing is an evaluation"),
         (
-            {"runs": CHECKED, "lacks_evaluation": True, "is_evaluating": True},
-            "being evaluated on a node",
+            {"runs": CHECKED, "lacks_evaluation": True, "evaluating": ["adults 1", "children 1"]},
+            "being evaluated on a node, on adults 1 and children 1.",
         ),
         ({"runs": CHECKED, "blocked_by": ["A", "B"]}, "can't be signed: 2 checks block it"),
-        ({"runs": CHECKED, "blocked_by": ["A"], "is_evaluating": True}, "being evaluated"),
+        (
+            {"runs": CHECKED, "blocked_by": ["A"], "evaluating": ["children 1"]},
+            "being evaluated on a node, on children 1.",
+        ),
+        (
+            {"runs": [*CHECKED, ("evidence", "running")], "blocked_by": ["A"]},
+            "The evidence is being checked.",
+        ),
+        (
+            {
+                "runs": CHECKED,
+                "blocked_by": ["A"],
+                "evaluating": ["children 1"],
+                "is_package_blocked": True,
+            },
+            "can't be signed: 1 check blocks it",
+        ),
         ({"runs": CHECKED}, "Nothing speaks against this version."),
         (
             {"runs": CHECKED, "request_state": "open", "signed": 1, "needed": 2},

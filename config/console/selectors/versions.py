@@ -298,9 +298,12 @@ def _facts(page: VersionPage) -> Facts:
         runs=[(run.kind, run.state) for run in page.runs],
         blocked_by=sorted({f"{line.title} ({line.check_id})" for line in page.blocking}),
         lacks_evaluation=not is_evaluated and not others,
-        is_evaluating=any(
-            result.run.state in {RunState.WAITING, RunState.RUNNING} for result in page.sets
-        ),
+        is_package_blocked=bool(others),
+        evaluating=[
+            str(result.run.evaluation_set)
+            for result in page.sets
+            if result.run.state in {RunState.WAITING, RunState.RUNNING}
+        ],
         request_state=request.state if request else "",
         closed_reason=request.closed_reason if request else "",
         signed=len(page.signatures),

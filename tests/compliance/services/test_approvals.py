@@ -252,6 +252,8 @@ def test_a_rejection_has_a_reason_and_a_proof_and_ends_the_request() -> None:
     reviewer = c.signer(Role.REVIEWER)
     with pytest.raises(Invalid):
         reviewer.reject(request, " ")
+    with pytest.raises(Invalid, match="501 characters, 500 are kept"):
+        reviewer.reject(request, "x" * 501)
     with pytest.raises(SigningRefused):
         reviewer.reject(request, "too weak", password="a guess")
     request.refresh_from_db()

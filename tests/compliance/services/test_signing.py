@@ -29,7 +29,7 @@ from config.accounts.selectors import actor_of
 from config.accounts.services import roles
 from config.core import clock
 from config.core.actors import SYSTEM
-from config.core.errors import DomainError
+from config.core.errors import DomainError, Invalid
 from registry.services import labels
 from tests.factories import accounts
 from tests.factories import compliance as c
@@ -137,7 +137,8 @@ def test_the_order_is_kept(request_: ApprovalRequest) -> None:
     with pytest.raises(OutOfOrder, match="next signature is reviewed_technical"):
         c.signer(Role.COMPLIANCE_OFFICER).sign(request_, APPROVED)
     c.signer(Role.REVIEWER).sign(request_, TECHNICAL)
-    with pytest.raises(OutOfOrder, match="next signature is approved"):
+    said = "has given this signature already. The next signature is approved .“Approved for dep"
+    with pytest.raises(OutOfOrder, match=said):
         c.signer(Role.REVIEWER).sign(request_, TECHNICAL)
 
 
@@ -149,6 +150,15 @@ def test_each_component_is_needed(request_: ApprovalRequest, wrong: dict[str, st
         c.signer(Role.REVIEWER).sign(request_, TECHNICAL, **wrong)
     assert not Signature.objects.exists()
     assert _actions("signature.") == ["signature.attempt_failed"]
+
+
+def test_a_comment_is_signed_whole_or_not_at_all(request_: ApprovalRequest) -> None:
+    signer = c.signer(Role.REVIEWER)
+    with pytest.raises(Invalid, match="1001 characters, 1000 are kept"):
+        signer.sign(request_, TECHNICAL, comment="x" * 1001)
+    assert not Signature.objects.exists()
+    assert _actions("signature.") == ["signature.refused"]
+    assert signer.sign(request_, TECHNICAL, comment="x" * 1000).comment == "x" * 1000
 
 
 def test_a_code_counts_once(request_: ApprovalRequest) -> None:
