@@ -15,7 +15,8 @@ from tests.flows.notes import Note
 CALLERS = 2
 MOST_SECONDS = 30.0
 PAUSE_SECONDS = 0.05
-AWAY_SECONDS = 0.2
+AWAY_SECONDS = 0.5
+"""After an answer that failed: each counts in the canary's judgement, which waits for the node."""
 
 
 class End(StrEnum):
