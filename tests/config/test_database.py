@@ -105,18 +105,22 @@ def operator(transactional_db: None) -> User:
 
 
 @pytest.fixture
-def impatient(operator: User, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def impatient(operator: User) -> Iterator[Any]:
     """Sets a limit for the connections that the requests of this test open."""
-    options = connection.settings_dict["OPTIONS"]
+    before = connection.settings_dict["OPTIONS"]["options"]
 
     def limit(name: str) -> None:
-        connection.close()
-        connection.close_pool()
-        monkeypatch.setitem(options, "options", f"-c {name}=50")
+        _reconnect_with(f"-c {name}=50")
 
     yield limit
+    # Before anything else is taken down: emptying the tables takes longer on a busy machine.
+    _reconnect_with(before)
+
+
+def _reconnect_with(told: str) -> None:
     connection.close()
     connection.close_pool()
+    connection.settings_dict["OPTIONS"]["options"] = told
 
 
 @pytest.mark.parametrize("limit", ["lock_timeout", "statement_timeout"])
