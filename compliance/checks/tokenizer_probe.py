@@ -100,8 +100,8 @@ def _declared(name: str, data: dict[str, Any]) -> list[tuple[str, int | None]]:
     named: list[tuple[Any, int | None]] = [(data.get(key), None) for key in OTHER_TOKENS]
     for key in ("additional_special_tokens", "extra_special_tokens"):
         more = data.get(key)
-        listed = more.values() if isinstance(more, dict) else more
-        named += [(token, None) for token in (listed if isinstance(more, dict | list) else ())]
+        listed = list(more.values()) if isinstance(more, dict) else more
+        named += [(token, None) for token in (listed if isinstance(listed, list) else ())]
     decoder = data.get("added_tokens_decoder")
     for token_id, token in decoder.items() if isinstance(decoder, dict) else ():
         named.append((token, int(token_id) if token_id.isdigit() else -1))
