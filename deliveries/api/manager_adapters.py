@@ -30,7 +30,6 @@ class AdapterList(ManagerView):
     """All adapters."""
 
     permission_classes = [needs(Act.SUBMIT)]
-    query_names = frozenset(EntryQuerySerializer().fields)
 
     @extend_schema(
         operation_id="manager_adapters_list",
