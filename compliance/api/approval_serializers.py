@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from compliance.models import ApprovalRequest
 from compliance.selectors import changed_fields, next_requirement, verify_signatures
+from compliance.services.signing import COMMENT_CHARS, REASON_CHARS
 from compliance.states import ApprovalState, Meaning
 
 
@@ -127,10 +128,12 @@ class SignRequestSerializer(_ProofSerializer):
     meaning = serializers.ChoiceField(choices=[(m, m) for m in Meaning])
     record_sha256 = serializers.CharField(max_length=64)
     has_read = serializers.BooleanField()
-    comment = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")
+    comment = serializers.CharField(
+        max_length=COMMENT_CHARS, required=False, allow_blank=True, default=""
+    )
 
 
 class RejectRequestSerializer(_ProofSerializer):
     """A rejection: why, and who; proven as a signature is."""
 
-    reason = serializers.CharField(max_length=1000)
+    reason = serializers.CharField(max_length=REASON_CHARS)
