@@ -17,7 +17,9 @@ from django.conf import settings
 from config.stack.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-os.environ["FORMULARY_PROCESS"] = "worker"
+# A process that has read its settings already is something else, and so are those that it starts.
+if not settings.configured:
+    os.environ["FORMULARY_PROCESS"] = "worker"
 app = Celery("formulary")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -30,7 +30,7 @@ def as_busy(error: BaseException) -> DatabaseBusy | None:
     if not is_passing and not (isinstance(error, InternalError) and state == _IDLE_IN_TRANSACTION):
         return None
     # The database's own words may quote a row.
-    log.warning("database.busy", sqlstate=state, kind=type(error.__cause__ or error).__name__)
+    log.warning("database.busy", code=state, error_type=type(error.__cause__ or error).__name__)
     return DatabaseBusy(
         _TOO_SLOW.get(state, "The database does not answer."),
         fix=f"Nothing of this request was kept; send it again in {RETRY_AFTER_SECONDS} seconds.",

@@ -57,10 +57,14 @@ def test_what_is_answered_is_wanted_permitted_proven_and_not_stopped(
     @example([("reboot", None), ("tend", None), ("load", "stable"), ("switch", None)])
     @example([("database", False), ("stop", "stable"), ("pass", 61), ("database", True)])
     @example([("weigh", 50), ("void", "canary"), ("weigh", 0), ("unload", "stable")])
+    @example([("void", "stable"), ("pass", 61), ("approve", "stable"), ("gateway", None)])
     def run(acts: list[tuple[str, Any]]) -> None:
         began_at = clock.now() + timedelta(hours=1)
         (Path(django_settings.FORMULARY_HOME) / "stops.jsonl").unlink(missing_ok=True)
-        with transaction.atomic():
+        whole = transaction.atomic()
+        # As a test's own: what is durable for a person who signs is undone with the example.
+        whole._from_testcase = True  # type: ignore[attr-defined]
+        with whole:
             with clock.frozen_at(began_at):
                 Permission.objects.update(renewed_at=began_at)
                 hospital.house.node.reboot()

@@ -37,7 +37,7 @@ def waiting(broker: Any, name: str) -> int:
     return int(broker.client.llen(name))
 
 
-def test_queues_of_gone_nodes_are_emptied(broker: Any) -> None:
+def test_queues_of_gone_nodes_are_emptied(empty_broker: None, broker: Any) -> None:
     node("living")
     node("silent", last_seen_at=clock.now() - timedelta(minutes=3))
     node("off", is_enabled=False)
