@@ -33,8 +33,8 @@ def test_page(house: House, desk: Callable[..., Any], name: str) -> None:
     seat.picture(f"{name}-first-screen", is_whole=False)
     seat.picture(f"{name}-light")
     found = [f"light: {fault}" for fault in seat.violations()]
+    # Whoever makes the window narrow does not load the page anew.
     seat.page.set_viewport_size(NARROW)
-    seat.open(seat.page.url)
     assert seat.overflow_pixels() <= 0
     seat.picture(f"{name}-narrow")
     # Narrow pages have the same elements as light ones; the folded menu is seen to in test_acts.
@@ -43,6 +43,7 @@ def test_page(house: House, desk: Callable[..., Any], name: str) -> None:
     seat.open(seat.page.url)
     assert seat.page.locator("html.dark").count() == 1
     seat.picture(f"{name}-dark")
-    found += [f"dark: {fault}" for fault in seat.violations()]
+    # The same elements in other colours.
+    found += [f"dark: {fault}" for fault in seat.violations("color-contrast")]
     assert found == []
     assert seat.errors == []

@@ -25,7 +25,7 @@ from config.accounts.roles import Role
 from tests.factories import accounts
 from tests.factories.reference import reference
 
-EXAMPLES = 5
+EXAMPLES = 4
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
