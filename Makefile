@@ -4,8 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?= 8000
-# One more than the cores of a small machine: tests of whole stacks often wait.
-JOBS ?= 3
+JOBS ?= 2
 
 .PHONY: install demo run test test-hub test-vllm lint types demo-adapters schema clean
 

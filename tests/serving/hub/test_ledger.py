@@ -54,6 +54,7 @@ def test_the_trail_gets_one_event_a_day_for_an_account_and_a_version(
     events = AuditEvent.objects.filter(action=ACTION)
     noon = clock.now().replace(hour=12)
     with clock.frozen_at(noon):
+        Permission.objects.update(renewed_at=clock.now())
         for _ in range(3):
             client.get(repo.url())
         assert events.count() == 1
