@@ -136,7 +136,11 @@ def cancel(hospital: Any) -> dict[str, Any]:
         must(time.monotonic() < deadline, "the second training does not move")
         time.sleep(0.5)
     folder = Path(os.environ["FORMULARY_HOME"]) / "training" / path.rpartition("/")[2]
-    must(folder.is_dir(), "the second training has no folder")
+    # Its first checkpoint makes it, some steps on.
+    while not folder.is_dir():
+        must(time.monotonic() < deadline, "the second training writes no checkpoint")
+        must(hospital.get(path)["state"] == "running", "it ended before its first checkpoint")
+        time.sleep(0.2)
     hospital.post(f"{path}/cancel", json={"reason": "the bench cancels"})
     while hospital.get(path)["state"] == "cancelling":
         must(time.monotonic() < deadline, "the training does not end")
