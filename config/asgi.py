@@ -1,13 +1,15 @@
 """ASGI entry: the gateway's data plane (``/v1/*``, ``/invocations``) in front of Django."""
 
 import os
+from typing import cast
 
 from django.core.asgi import get_asgi_application
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ["FORMULARY_PROCESS"] = "web"
-_django = get_asgi_application()
+# Its declared callables are narrower than ASGI's own; both pass the same three things.
+_django = cast(ASGIApp, get_asgi_application())
 
 # After Django's set-up, because these modules read models.
 from config.accounts.large_bodies import LargeBodies  # noqa: E402
@@ -50,4 +52,4 @@ def _asks_for_answers(path: str) -> bool:
 
 
 configure()
-application = Application(LargeBodies(_django, refusal_at), Gateway())  # type: ignore[arg-type]
+application = Application(LargeBodies(_django, refusal_at), Gateway())

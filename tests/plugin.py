@@ -23,6 +23,9 @@ from tests import databases
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# What a helper requires is told with its values, as a test's own is.
+pytest.register_assert_rewrite("tests.kills", "tests.flows", "tests.pairings")
+
 
 # What takes minutes on one worker begins first, the longest at the head: else the session's end is
 # one worker at work and the others idle.

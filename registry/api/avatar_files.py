@@ -1,6 +1,7 @@
 """Avatars' training data: upload, list, flags, deletion, addresses, advice."""
 
-from typing import Any, BinaryIO
+from functools import partial
+from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
 from config.core.parsers import StrictJSONParser
+from config.core.uploaded import stream_of
 from registry import avatar_selectors as selectors
 from registry.domain.avatars import AvatarKeys, parse_training_only
 from registry.models import TrainingFile
@@ -157,20 +159,10 @@ class FileDetail(AvatarView):
         return Response(FileDeletedSerializer(self.named(avatar_id) | said).data)
 
 
-class _Opener:
-    def __init__(self, file: UploadedFile) -> None:
-        self._file = file
-
-    def __call__(self) -> BinaryIO:
-        stream: BinaryIO = self._file.file  # type: ignore[assignment]
-        stream.seek(0)
-        return stream
-
-
 def _given(file: UploadedFile) -> GivenText:
     # The name as it was sent; Django would strip folders from it silently.
     name = str(getattr(file, "package_path", file.name))
-    return GivenText(name, file.size or 0, _Opener(file))
+    return GivenText(name, file.size or 0, partial(stream_of, file))
 
 
 def _file(row: TrainingFile, keys: AvatarKeys) -> dict[str, Any]:

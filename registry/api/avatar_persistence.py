@@ -1,6 +1,6 @@
 """Backups of the caller's own avatars: make, list, restore, and where all stands."""
 
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
@@ -13,6 +13,7 @@ from config.accounts.permissions import needs
 from config.accounts.roles import Act
 from config.core import store_probe
 from config.core.parsers import StrictJSONParser
+from config.core.uploaded import stream_of
 from registry import avatar_selectors as selectors
 from registry.domain.avatars import AvatarKeys
 from registry.models import AvatarBackup
@@ -86,7 +87,7 @@ class Restore(AvatarView):
         if isinstance(request.data, MultiValueDict):
             sent = RestoreArchiveSerializer(data={"file": request.FILES.get("file")})
             sent.is_valid(raise_exception=True)
-            archive = _stream(sent.validated_data["file"])
+            archive = stream_of(sent.validated_data["file"])
         else:
             wanted = RestoreRequestSerializer(data=request.data)
             wanted.is_valid(raise_exception=True)
@@ -148,12 +149,6 @@ class PersistenceStatus(AvatarView):
             "is_flags_file_current": avatar.flags_written >= avatar.flags_revision,
         }
         return Response(PersistenceStatusSerializer(self.named(avatar_id) | said).data)
-
-
-def _stream(file: Any) -> BinaryIO:
-    stream: BinaryIO = file.file
-    stream.seek(0)
-    return stream
 
 
 def _backup(row: AvatarBackup, keys: AvatarKeys, signed: SignedUrl | None) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO
+from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
@@ -17,6 +18,7 @@ from rest_framework.parsers import BaseParser, DataAndFiles
 from config.accounts.api.base import RequestTooLarge
 from config.core.errors import NoRoom
 from config.core.storage import full_disk_named
+from config.core.uploaded import stream_of
 from registry.sources.archives import ArchiveSource
 from registry.sources.base import PackageSource
 from registry.sources.files import FilesSource, GivenFile
@@ -127,29 +129,14 @@ def source_of(
     ``paths`` stands for the files' own names, in the same order, for clients that strip folders.
     """
     if archive is not None:
-        return ArchiveSource(_stream(archive))
+        return ArchiveSource(stream_of(archive))
     names = list(paths) or [str(getattr(file, "package_path", file.name)) for file in files]
     return FilesSource(
         [
-            GivenFile(name, file.size or 0, _Opener(file))
+            GivenFile(name, file.size or 0, partial(stream_of, file))
             for name, file in zip(names, files, strict=True)
         ]
     )
-
-
-class _Opener:
-    def __init__(self, file: UploadedFile) -> None:
-        self._file = file
-
-    def __call__(self) -> BinaryIO:
-        stream = _stream(self._file)
-        stream.seek(0)
-        return stream
-
-
-def _stream(file: UploadedFile) -> BinaryIO:
-    stream: BinaryIO = file.file  # type: ignore[assignment]
-    return stream
 
 
 def _too_large() -> RequestTooLarge:

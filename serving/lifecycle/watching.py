@@ -96,10 +96,12 @@ class Watcher:
                 answer = handler(dict(data))
                 if answer is not None:
                     await answer
-            except Exception:
-                # The outermost frame of somebody else's code: one handler that fails must not
-                # keep the others from hearing of a failed health check.
-                log.exception("lifecycle.handler_failed", code=str(kind))
+            except Exception as error:  # noqa: BLE001 - the outermost frame of another's code
+                # One handler that fails must not keep the others from hearing of a failed health
+                # check. What its error says may be about patients.
+                log.error(
+                    "lifecycle.handler_failed", code=str(kind), error_type=type(error).__name__
+                )
 
 
 async def _wait(seconds: float, woken: asyncio.Event | None) -> None:

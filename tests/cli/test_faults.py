@@ -1,6 +1,8 @@
 """Servers that are not there, not ours, or broken: each ends with a sentence and its own code."""
 
 import json
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -145,17 +147,30 @@ def test_files_that_cant_be_read_end_with_2(
     assert "Is a directory" in capsys.readouterr().err
 
 
+class _Interrupting(BaseHTTPRequestHandler):
+    """Whoever asks gets the Ctrl-C of an impatient person in place of an answer."""
+
+    def do_GET(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
 def test_an_interrupt_is_told_to_programs_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FORMULARY_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("FORMULARY_TOKEN", "t")
-
-    def interrupted(*args: Any, **options: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Api, "call", interrupted)
-    assert main(["status", "--json"]) == Exit.INTERRUPTED
+    # Programs that a shell puts into the background begin with the signal switched off.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Interrupting) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setenv("FORMULARY_URL", f"http://127.0.0.1:{server.server_address[1]}")
+        monkeypatch.setenv("FORMULARY_TOKEN", "t")
+        try:
+            assert main(["status", "--json"]) == Exit.INTERRUPTED
+        finally:
+            signal.signal(signal.SIGINT, before)
+            server.shutdown()
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "interrupted"
 
 

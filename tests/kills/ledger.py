@@ -1,10 +1,13 @@
 """Compares the tables with the audit trail: each transition has exactly one sealed event."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from itertools import pairwise
 
 from django.core.management import call_command
+from django.db import connection, transaction
 from django.db.models import Count
 
 from compliance.models import (
@@ -34,14 +37,29 @@ STEP_PATHS = {
 
 def require_exact() -> None:
     """All is sealed, the chain verifies, and every row has the events of its transitions, once."""
-    until(lambda: not AuditEvent.objects.filter(sequence=None).exists(), seconds=30)
+    until(_is_sealed_and_exact, seconds=30)
     call_command("verify_audit", stdout=StringIO())  # ends the process where it is not clean
-    _require_one_for_each_row()
-    _require_chains()
-    for step in RolloutStep.objects.select_related("rollout"):
-        _require_path(step)
-    for replica in Replica.objects.all():
-        _require_replica(replica)
+
+
+def _is_sealed_and_exact() -> bool:
+    with _one_moment():
+        if AuditEvent.objects.filter(sequence=None).exists():
+            return False
+        _require_one_for_each_row()
+        _require_chains()
+        for step in RolloutStep.objects.select_related("rollout"):
+            _require_path(step)
+        for replica in Replica.objects.all():
+            _require_replica(replica)
+    return True
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    """All queries inside see the same rows: work may go on meanwhile."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
 
 
 def _count(action: str) -> int:

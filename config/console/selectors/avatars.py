@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 from urllib.parse import quote
 
 from django.conf import settings
@@ -24,6 +26,15 @@ from registry.models import (
 from registry.states import OPEN_TRAINING_STATES, TrainingState
 
 SHOWN_RUNS, SHOWN_BACKUPS = 10, 50
+
+
+class ListedAvatar(Protocol):
+    """A row of ``avatar_list``, as far as its state is read off it."""
+
+    restored_at: datetime | None
+    run_state: str | None
+    run_finished_at: datetime | None
+    has_weights: bool
 
 
 @dataclass(frozen=True)
@@ -66,12 +77,12 @@ def avatar_list(owner: User) -> QuerySet[Avatar]:
     )
 
 
-def status_of_row(row: Avatar) -> AvatarStatus:
+def status_of_row(row: ListedAvatar) -> AvatarStatus:
     """The state of an avatar of ``avatar_list``, as ``avatar_selectors.state_of`` says it."""
-    state, ended_at = row.run_state, row.run_finished_at  # type: ignore[attr-defined]
+    state, ended_at = row.run_state, row.run_finished_at
     is_newer = row.restored_at is None or (ended_at is not None and ended_at > row.restored_at)
     return status_of(
-        has_weights=row.has_weights,  # type: ignore[attr-defined]
+        has_weights=row.has_weights,
         is_training=state in OPEN_TRAINING_STATES,
         has_failed=state == TrainingState.FAILED and is_newer,
     )

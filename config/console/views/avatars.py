@@ -1,7 +1,8 @@
 """One's own avatars: texts, flags, trainings, the adapter and its backups."""
 
 from dataclasses import asdict
-from typing import Any, BinaryIO, ClassVar
+from functools import partial
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
@@ -11,9 +12,15 @@ from django.utils.translation import ngettext
 
 from config.accounts.roles import Act
 from config.console.paging import key_page
-from config.console.selectors.avatars import avatar_list, avatar_page, status_of_row
+from config.console.selectors.avatars import (
+    ListedAvatar,
+    avatar_list,
+    avatar_page,
+    status_of_row,
+)
 from config.console.views.page import Page, crumb
 from config.core.errors import Invalid
+from config.core.uploaded import stream_of
 from registry import avatar_selectors as selectors
 from registry.models import Avatar, AvatarBackup
 from registry.services import avatar_backups, avatar_training, avatars, training_files
@@ -39,7 +46,7 @@ class AvatarsView(Page):
         return {
             "title": _("Avatars"),
             "list": found,
-            "rows": [(row, status_of_row(row)) for row in found.rows],
+            "rows": [(row, status_of_row(cast(ListedAvatar, row))) for row in found.rows],
         }
 
     def begin(self) -> Said:
@@ -185,9 +192,4 @@ class AvatarView(Page):
 
 
 def _given(file: UploadedFile) -> GivenText:
-    def opened() -> BinaryIO:
-        stream: BinaryIO = file.file  # type: ignore[assignment]
-        stream.seek(0)
-        return stream
-
-    return GivenText(str(file.name), file.size or 0, opened)
+    return GivenText(str(file.name), file.size or 0, partial(stream_of, file))

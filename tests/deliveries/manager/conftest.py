@@ -169,6 +169,15 @@ def remote(store: Store, settings: Any) -> Store:
     return store
 
 
+def reasons(answer: Any, status: int = 400) -> dict[str, str]:
+    """What the problem document says of each part of the request."""
+    body = answer.json()
+    assert answer.status_code == body["status"] == status, body
+    assert answer["Content-Type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail", "invalid_params"} <= set(body)
+    return {row["name"]: row["reason"] for row in body["invalid_params"]}
+
+
 def settled(adapter_id: str) -> LoraEntry:
     """The entry after a worker has done what was due."""
     entry = LoraEntry.objects.get(uuid=adapter_id)
