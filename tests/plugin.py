@@ -9,6 +9,7 @@ import atexit
 import gc
 import os
 import shutil
+import socketserver
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,10 @@ LONG = (
     "tests/simulation/",
 )
 
+
+# The standard library's servers send an answer in two parts; the second would wait 40 ms for the
+# other side's acknowledgement of the first.
+socketserver.StreamRequestHandler.disable_nagle_algorithm = True
 
 # How long an example takes says how busy the machine is, and nothing about the product.
 hypothesis.settings.register_profile("formulary", deadline=None)
