@@ -58,6 +58,7 @@ class ArtifactUpload(ArtifactContractView):
 
     permission_classes = [needs(Act.SUBMIT, reading=Act.SUBMIT)]
     parser_classes: list[type[BaseParser]] = [PackageParser]
+    meaning_headers = ("X-Model-Name", "Content-Disposition")
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Accept bodies of unannounced length too; they are counted."""

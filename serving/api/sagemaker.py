@@ -17,6 +17,7 @@ from serving.domain import shown
 from serving.domain.engine_profiles import EngineProfile
 from serving.errors import RegistrationNotFound
 from serving.models import Deployment
+from serving.sagemaker.constants import SageMakerLoRAApiHeader
 from serving.sagemaker.errors import AdapterNotFound
 from serving.sagemaker.handlers import (
     register_load_adapter_handler,
@@ -81,6 +82,10 @@ class RegistrationFactsSerializer(serializers.Serializer[RegistrationFacts]):
 
 class _Door(SageMakerViewMixin, ApiView):
     permission_classes = [needs(Act.DEPLOY)]
+    meaning_headers = (
+        SageMakerLoRAApiHeader.ADAPTER_IDENTIFIER,
+        SageMakerLoRAApiHeader.ADAPTER_ALIAS,
+    )
 
 
 class Registrations(_Door):

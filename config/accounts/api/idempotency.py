@@ -1,6 +1,6 @@
 """``Idempotency-Key`` on every writing request of the API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
@@ -43,6 +43,8 @@ class IdempotentView(APIView):
 
     # False where an answer holds a secret that is shown once, or what patients wrote.
     is_answer_kept: ClassVar[bool] = True
+    # Headers that say what is to be done, as a body does: with another value it is another request.
+    meaning_headers: ClassVar[tuple[str, ...]] = ()
     _claim: idempotency.Claim | None = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -65,7 +67,9 @@ class IdempotentView(APIView):
                 fix="Send a UUID that you made for this act.",
             )
         found = idempotency.claim(
-            principal=_principal(request), key=key, request=_canonical(request)
+            principal=_principal(request),
+            key=key,
+            request=_canonical(request, self.meaning_headers),
         )
         if isinstance(found, idempotency.Answer):
             raise _Replay(_replayed(found))
@@ -119,17 +123,17 @@ def _principal(request: Request) -> str:
     return f"user:{request.user.pk}"
 
 
-def _canonical(request: Request) -> bytes:
+def _canonical(request: Request, meaning: Sequence[str]) -> bytes:
     """What makes two requests the same; never reads a body that is streamed to disk."""
     kind = request.content_type.partition(";")[0].strip().lower()
-    headers = {name: request.headers.get(name, "") for name in _DESCRIBING}
     body = sha256_hex(request._request.body) if kind in _READ else ""
+    counted = meaning if body else (*_DESCRIBING, *meaning)
     return canonical_json(
         {
             "method": str(request.method),
             "address": request.get_full_path(),
             "kind": kind,
-            "headers": {} if body else headers,
+            "headers": {name: request.headers.get(name, "") for name in counted},
             "body": body,
         }
     )

@@ -221,3 +221,14 @@ def test_the_token_may_come_in_any_of_three_headers(token: str, header: str) -> 
 def test_the_mount_answers_as_the_root_does(client: APIClient) -> None:
     assert _raw(client, "/lambda/artifact/model", **{"X-Model-Name": "m"}).status_code == 200
     assert client.get("/lambda/artifacts/model/m?metadata_only=1").json()["model_name"] == "m"
+
+
+def test_a_key_is_for_one_name_also_where_a_header_names_it(client: APIClient) -> None:
+    key = {"Idempotency-Key": "k1"}
+    first = _raw(client, "/artifact/model", **key, **{"X-Model-Name": "one"})
+    again = _raw(client, "/artifact/model", **key, **{"X-Model-Name": "one"})
+    other = _raw(client, "/artifact/model", **key, **{"X-Model-Name": "two"})
+    assert (first.status_code, again.status_code, other.status_code) == (200, 200, 422)
+    assert again.json() == first.json()
+    assert "two" not in other.content.decode()
+    assert [record.name for record in ModelRecord.objects.all()] == ["one"]

@@ -243,6 +243,19 @@ def test_a_key_that_no_row_can_have_names_nothing(door: Door, settings: Any) -> 
         assert "registry" in answer.json()["detail"]
 
 
+def test_an_idempotency_key_is_for_one_alias_also_where_a_header_names_it(door: Door) -> None:
+    def load(alias: str) -> Any:
+        headers = {"Idempotency-Key": "k1", ALIAS: alias}
+        body = {"name": "one", "src": "nothing@v1"}
+        path = f"{door.mount}/adapters"
+        return door.client.post(path, body, content_type="application/json", headers=headers)
+
+    first, again, other = load("one"), load("one"), load("two")
+    assert first.status_code == again.status_code == 404
+    assert (again["Idempotency-Replayed"], again.content) == ("true", first.content)
+    assert (other.status_code, other.get("Idempotency-Replayed")) == (422, None)
+
+
 def test_faults_of_the_fields_are_told_together_S56(door: Door) -> None:
     answer = door.post({"name": "", "preload": "perhaps"})
     assert answer.status_code == 400
