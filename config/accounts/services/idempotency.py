@@ -70,7 +70,8 @@ def claim(*, principal: str, key: str, request: bytes) -> Claim | Answer:
         return Claim(row.pk, row.attempt)
     if row.request_mac != mac:
         raise IdempotencyKeyReused(
-            "You gave this Idempotency-Key to a request with another method, address, body or header.",
+            "You gave this Idempotency-Key to a request with another method, address, body or "
+            "header.",
             fix="Make a new key for each act; send the same key only with the same request.",
         )
     if row.state == _State.ANSWERED and row.body_encrypted is not None:
