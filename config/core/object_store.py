@@ -95,14 +95,14 @@ def stream(key: str, *, offset_bytes: int = 0) -> IO[bytes]:
     The storage's own ``open`` fetches an object whole before it gives a byte.
 
     Raises:
-        FileNotFoundError: there is none under this key.
+        FileNotFoundError: there is none under this key, or it ends before ``offset_bytes``.
         STORE_FAILURES: the store refuses or does not answer; reading may raise it too.
     """
     try:
         place = {"Range": f"bytes={offset_bytes}-"} if offset_bytes else {}
         body: IO[bytes] = _s3().bucket.Object(key).get(**place)["Body"]
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
+        if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404", "InvalidRange"}:
             raise FileNotFoundError(key) from error
         raise
     return body

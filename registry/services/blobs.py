@@ -53,14 +53,18 @@ def open(blob: Blob) -> "File[bytes]":
         raise _lost(blob) from error
 
 
-def stream(blob: Blob) -> IO[bytes]:
-    """The blob's bytes for reading once from the start; nothing is fetched before it is read.
+def stream(blob: Blob, *, offset_bytes: int = 0) -> IO[bytes]:
+    """The blob's bytes from ``offset_bytes`` on, for reading once; they come as they are read.
 
     Raises:
         BlobNotFound: the store lost them.
     """
     try:
-        return object_store.stream(blob.key) if object_store.is_s3() else storage.open_key(blob.key)
+        if object_store.is_s3():
+            return object_store.stream(blob.key, offset_bytes=offset_bytes)
+        opened = storage.open_key(blob.key)
+        opened.seek(offset_bytes)
+        return opened
     except FileNotFoundError as error:
         raise _lost(blob) from error
 

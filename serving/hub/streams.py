@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
+from typing import IO
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.core.files.base import File
 from django.db import connections
 
 from compliance.selectors.stop_list import stop_list
@@ -37,10 +37,11 @@ class Pieces:
             BlobDamaged: this piece is the last one, and the bytes are not those that were stored.
         """
         self._file, self._of = file, of
-        self._stream: File[bytes] = blobs.open(file.blob)
         self._digest = hashlib.sha256() if span.is_to_the_end else None
+        unread = 0 if self._digest else span.first
+        self._stream: IO[bytes] = blobs.stream(file.blob, offset_bytes=unread)
         try:
-            self._skip(span.first)
+            self._digest_first(span.first - unread)
             self._left = span.length
             self._first = self._read()
         except BaseException:
@@ -67,11 +68,8 @@ class Pieces:
         finally:
             self._stream.close()
 
-    def _skip(self, count: int) -> None:
-        if self._digest is None:
-            self._stream.seek(count)
-            return
-        while count:
+    def _digest_first(self, count: int) -> None:
+        while count and self._digest is not None:
             piece = self._stream.read(min(CHUNK_BYTES, count))
             if not piece:
                 raise self._damaged("shorter than its row says")
