@@ -19,7 +19,8 @@ from serving.models import Deployment, Replica, Rollout
 from serving.selectors.deployments import fault_of, proven_on
 
 News = tuple[EventType, dict[str, Any]]
-# Events get their key when they are written and are seen when they commit: look back that far.
+# Events get their moment when they are written and are seen when they commit: each look goes so
+# far behind the one before it.
 LOOK_BACK = timedelta(seconds=60)
 
 
@@ -28,17 +29,20 @@ class Trail:
 
     def __init__(self, base: BaseModel) -> None:
         self._base = base
+        self._looked_at = clock.now()
         self._seen = {row.pk for row in self._recent()}
 
     def look(self) -> list[News]:
-        """What is new, in order."""
-        recent = self._recent()
+        """What is new, in order; a look that fails is made up for by the next one."""
+        now, recent = clock.now(), self._recent()
         new = [row for row in recent if row.pk not in self._seen]
-        self._seen = {row.pk for row in recent}
-        return [news for row in new if (news := self._told(row)) is not None]
+        told = [news for row in new if (news := self._told(row)) is not None]
+        self._looked_at, self._seen = now, {row.pk for row in recent}
+        return told
 
     def _recent(self) -> list[AuditEvent]:
-        rows = AuditEvent.objects.filter(action__in=list(_TOLD), at__gte=clock.now() - LOOK_BACK)
+        since = self._looked_at - LOOK_BACK
+        rows = AuditEvent.objects.filter(action__in=list(_TOLD), at__gte=since)
         return list(rows.order_by("pk"))
 
     def _told(self, row: AuditEvent) -> News | None:

@@ -3,17 +3,21 @@
 import asyncio
 import json
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from compliance.services import audit, stops
 from config.accounts.selectors import actor_of
+from config.core import clock
 from config.core.actors import SYSTEM
 from config.core.errors import Invalid
 from registry.models import Version
 from serving.lifecycle import LifecycleManager
 from serving.lifecycle.acting import in_thread
+from serving.lifecycle.enums import EventType
+from serving.lifecycle.news import Trail
 from serving.models import Answer, Node, Replica, Rollout
 from serving.services import rollouts
 from serving.states import FailureKind
@@ -227,6 +231,16 @@ def test_intervals_are_those_of_the_configuration_M124_M126_M172(clinic: Clinic)
     told.clear()
     clinic.run(story, health_check_interval=0.05)
     assert told == ["health"]
+
+
+def test_what_happened_long_before_a_look_is_told_then_and_once(clinic: Clinic) -> None:
+    desk = clinic.desk
+    deployment, second = desk.live(desk.version()), desk.version()
+    trail = Trail(desk.base)
+    desk.start(deployment, second)
+    with clock.frozen_at(clock.now() + timedelta(minutes=10)):
+        assert [kind for kind, _ in trail.look()] == [EventType.SWAP_STARTED]
+        assert trail.look() == []
 
 
 def test_the_log_for_debugging_names_acts_and_no_text_M174(
