@@ -9,6 +9,7 @@ ever reaches ``1 / alpha`` is at most ``alpha``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, exp, inf, log
 
 RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0)
@@ -36,12 +37,10 @@ class Stage:
     def __post_init__(self) -> None:
         if not 0 < self.canary_share < 1:
             raise ValueError(f"canary share {self.canary_share} leaves no control arm")
-        for failures, answers in (
-            (self.canary_failures, self.canary_answers),
-            (self.stable_failures, self.stable_answers),
-        ):
-            if not 0 <= failures <= answers:
-                raise ValueError(f"{failures} failures among {answers} answers")
+        if not 0 <= self.canary_failures <= self.canary_answers:
+            raise ValueError(f"{self.canary_failures} failures among {self.canary_answers} answers")
+        if not 0 <= self.stable_failures <= self.stable_answers:
+            raise ValueError(f"{self.stable_failures} failures among {self.stable_answers} answers")
 
     @property
     def failures(self) -> int:
@@ -88,11 +87,8 @@ def worse(stages: Sequence[Stage], *, alpha: float, ratios: Sequence[float] = RA
 
     Stages with different weights are multiplied, ratio by ratio, before the mixture is taken.
     """
-    logs = [
-        sum(_log_likelihood(s, failure_share(s.canary_share, r), s.canary_share) for s in stages)
-        for r in ratios
-    ]
-    return Evidence(_log_mean(logs), 1 / alpha)
+    gains = [_worse_gains(stage.canary_share, tuple(ratios)) for stage in stages]
+    return Evidence(_log_mean(_log_likelihoods(stages, gains, len(ratios))), 1 / alpha)
 
 
 def not_inferior(
@@ -108,16 +104,8 @@ def not_inferior(
     """
     if margin_ratio <= 1:
         raise ValueError(f"margin ratio {margin_ratio} must be above 1")
-    logs = []
-    for ratio in ratios:
-        total = 0.0
-        for stage in stages:
-            edge = failure_share(stage.canary_share, margin_ratio)
-            total += _log_likelihood(
-                stage, failure_share(stage.canary_share, margin_ratio / ratio), edge
-            )
-        logs.append(total)
-    return Evidence(_log_mean(logs), 1 / alpha)
+    gains = [_safe_gains(s.canary_share, margin_ratio, tuple(ratios)) for s in stages]
+    return Evidence(_log_mean(_log_likelihoods(stages, gains, len(ratios))), 1 / alpha)
 
 
 def rate_below(failures: int, answers: int, *, rate: float, alpha: float) -> Evidence:
@@ -131,9 +119,8 @@ def rate_below(failures: int, answers: int, *, rate: float, alpha: float) -> Evi
     clean = answers - failures
     logs = [log(CLEAN_WEIGHT) - clean * log(1 - rate)] if failures == 0 else []
     other = log((1 - CLEAN_WEIGHT) / len(RATE_FRACTIONS))
-    for fraction in RATE_FRACTIONS:
-        lower = rate * fraction
-        logs.append(other + failures * log(fraction) + clean * log((1 - lower) / (1 - rate)))
+    for failed, passed in _below_gains(rate):
+        logs.append(other + failures * failed + clean * passed)
     return Evidence(_log_sum(logs), 1 / alpha)
 
 
@@ -145,12 +132,8 @@ def rate_above(failures: int, answers: int, *, rate: float, alpha: float) -> Evi
     """
     if not 0 < rate < 1 or not 0 <= failures <= answers:
         raise ValueError(f"{failures} of {answers} can't be compared with a rate of {rate}")
-    logs = []
-    for ratio in RATIOS:
-        higher = min(rate * ratio, (1 + rate) / 2)
-        logs.append(
-            failures * log(higher / rate) + (answers - failures) * log((1 - higher) / (1 - rate))
-        )
+    clean = answers - failures
+    logs = [failures * failed + clean * passed for failed, passed in _above_gains(rate)]
     return Evidence(_log_mean(logs), 1 / alpha)
 
 
@@ -204,15 +187,54 @@ def growth_per_request(
     return min(failing, 1.0) * best
 
 
-def _log_likelihood(stage: Stage, share: float, edge: float) -> float:
-    return stage.canary_failures * log(share / edge) + stage.stable_failures * log(
-        (1 - share) / (1 - edge)
-    )
+Gains = tuple[tuple[float, float], ...]
+"""For each alternative: what a failure on the canary adds to log e, and one on stable; or, of one
+side alone, a failed answer and one in order. Looked up again at each of thousands of looks."""
+
+
+@lru_cache(maxsize=256)
+def _worse_gains(canary_share: float, ratios: tuple[float, ...]) -> Gains:
+    return _gains(canary_share, canary_share, ratios)
+
+
+@lru_cache(maxsize=256)
+def _safe_gains(canary_share: float, margin_ratio: float, ratios: tuple[float, ...]) -> Gains:
+    edge = failure_share(canary_share, margin_ratio)
+    return _gains(canary_share, edge, [margin_ratio / ratio for ratio in ratios])
+
+
+def _gains(canary_share: float, edge: float, tried: Sequence[float]) -> Gains:
+    shares = [failure_share(canary_share, ratio) for ratio in tried]
+    return tuple((log(share / edge), log((1 - share) / (1 - edge))) for share in shares)
+
+
+@lru_cache(maxsize=256)
+def _below_gains(rate: float) -> Gains:
+    return tuple((log(part), log((1 - rate * part) / (1 - rate))) for part in RATE_FRACTIONS)
+
+
+@lru_cache(maxsize=256)
+def _above_gains(rate: float) -> Gains:
+    tried = [min(rate * ratio, (1 + rate) / 2) for ratio in RATIOS]
+    return tuple((log(higher / rate), log((1 - higher) / (1 - rate))) for higher in tried)
+
+
+def _log_likelihoods(
+    stages: Sequence[Stage], gains: Sequence[Gains], alternatives: int
+) -> list[float]:
+    logs = [0.0] * alternatives
+    for stage, of_stage in zip(stages, gains, strict=True):
+        canary, stable = stage.canary_failures, stage.stable_failures
+        logs = [
+            total + (canary * on_canary + stable * on_stable)
+            for total, (on_canary, on_stable) in zip(logs, of_stage, strict=True)
+        ]
+    return logs
 
 
 def _log_sum(logs: Sequence[float]) -> float:
     top = max(logs)
-    return top + log(sum(exp(value - top) for value in logs))
+    return top + log(sum([exp(value - top) for value in logs]))
 
 
 def _log_mean(logs: Sequence[float]) -> float:

@@ -66,10 +66,10 @@ class Signal(ABC):
         """Both evidences of a comparison as a reading: against the candidate counts first."""
         return self.reading(
             (
-                sum(stage.canary_answers for stage in stages),
-                sum(stage.canary_failures for stage in stages),
-                sum(stage.stable_answers for stage in stages),
-                sum(stage.stable_failures for stage in stages),
+                sum([stage.canary_answers for stage in stages]),
+                sum([stage.canary_failures for stage in stages]),
+                sum([stage.stable_answers for stage in stages]),
+                sum([stage.stable_failures for stage in stages]),
             ),
             worse=worse,
             safe=safe,
@@ -114,13 +114,15 @@ class Signal(ABC):
 
 def _sane(evidence: Evidence) -> Evidence:
     """Keep the logarithm inside what a database column and a chart can show."""
+    if -1e6 <= evidence.log_e <= 1e6:
+        return evidence
     return Evidence(max(-1e6, min(1e6, evidence.log_e)), evidence.threshold)
 
 
 def stable_rate(stages: Sequence[Stage]) -> float:
     """The share of stable's answers that were bad."""
-    answers = sum(stage.stable_answers for stage in stages)
-    bad = sum(stage.stable_failures for stage in stages)
+    answers = sum([stage.stable_answers for stage in stages])
+    bad = sum([stage.stable_failures for stage in stages])
     return max(SMALLEST_RATE, bad / answers) if answers else SMALLEST_RATE
 
 

@@ -34,8 +34,8 @@ class FailureSignal(Signal):
             return self._watch(stages, policy)
         counted = self.as_stages(stages)
         alpha = policy.signal_alpha
-        answers = sum(stage.canary_answers for stage in counted)
-        failures = sum(stage.canary_failures for stage in counted)
+        answers = sum([stage.canary_answers for stage in counted])
+        failures = sum([stage.canary_failures for stage in counted])
         share = stages[-1].weight_percent / 100 if stages else policy.stages[0] / 100
         against = worse(counted, alpha=alpha)
         if policy.failure_rule == "bound":
@@ -51,33 +51,35 @@ class FailureSignal(Signal):
                 rate=stable_rate(counted),
                 margin_ratio=policy.margin_ratio,
             )
+        malformed = _malformed(stages)
         return self.compared(
             counted,
             worse=against,
             safe=safe,
-            trigger=_trigger(stages, failures),
+            trigger=_trigger(malformed, failures),
             needed_requests=needed,
-            detail={"rule": policy.failure_rule, "malformed": _malformed(stages)},
+            detail={"rule": policy.failure_rule, "malformed": malformed},
         )
 
     def _watch(self, stages: Sequence[StageCounts], policy: DeploymentPolicy) -> Reading:
         answers, failures = self.watched(stages)
         rate, alpha = policy.max_failure_rate, policy.signal_alpha
         safe = rate_below(failures, answers, rate=rate, alpha=alpha)
+        malformed = _malformed(stages)
         return self.reading(
             (answers, failures, 0, 0),
             worse=rate_above(failures, answers, rate=rate, alpha=alpha),
             safe=safe,
-            trigger=_trigger(stages, failures),
+            trigger=_trigger(malformed, failures),
             needed_requests=requests_until_clean(safe, rate=rate, canary_share=1.0),
-            detail={"rule": "watch", "malformed": _malformed(stages)},
+            detail={"rule": "watch", "malformed": malformed},
         )
 
 
 def _malformed(stages: Sequence[StageCounts]) -> int:
-    return sum(stage.canary.malformed for stage in stages)
+    return sum([stage.canary.malformed for stage in stages])
 
 
-def _trigger(stages: Sequence[StageCounts], failures: int) -> Trigger:
-    is_form = 2 * _malformed(stages) > failures
+def _trigger(malformed: int, failures: int) -> Trigger:
+    is_form = 2 * malformed > failures
     return Trigger.CONTRACT_BROKEN if is_form else Trigger.ERROR_RATE_HIGH
