@@ -86,12 +86,15 @@ class PauseKind(StrEnum):
     TROUBLE = "trouble"
 
 
+# On the way to a promotion: a paused one keeps its weight, and either can be aborted.
+ADVANCING_ROLLOUT_STATES = (RolloutState.RUNNING, RolloutState.PAUSED)
 OPEN_ROLLOUT_STATES = (
-    RolloutState.RUNNING,
-    RolloutState.PAUSED,
+    *ADVANCING_ROLLOUT_STATES,
     RolloutState.ROLLING_BACK,
     RolloutState.ABORTING,
 )
+# The key of the strategy that leads back; ``rollbacks.start`` alone opens such rollouts.
+ROLLBACK = "rollback"
 
 
 class StepState(StrEnum):

@@ -23,7 +23,13 @@ from serving.selectors.evidence import stage_counts
 from serving.selectors.rollouts import current_step, progress_of, rollout_by_uuid
 from serving.selectors.wanted import previous_revision
 from serving.services import rollouts
-from serving.states import OPEN_ROLLOUT_STATES, RolloutState, StepKind, StepState
+from serving.states import (
+    ADVANCING_ROLLOUT_STATES,
+    OPEN_ROLLOUT_STATES,
+    RolloutState,
+    StepKind,
+    StepState,
+)
 
 log = structlog.get_logger("adapters.hot_swap")
 _ENDED: Mapping[str, SwapStatus] = {
@@ -42,7 +48,6 @@ _AT_STEP: Mapping[str, SwapStatus] = {
     StepKind.PAUSE: SwapStatus.TESTING,
     StepKind.PROMOTE: SwapStatus.SWITCHING,
 }
-_MAY_END = (RolloutState.RUNNING, RolloutState.PAUSED)
 
 
 class HotSwap:
@@ -125,7 +130,7 @@ def status_of(row: Rollout) -> dict[str, Any]:
     steps, now = list(row.steps.all()), current_step(row)
     ended = row.finished_at
     duration = (ended or clock.now()) - row.started_at
-    is_over = row.state not in _MAY_END
+    is_over = row.state not in ADVANCING_ROLLOUT_STATES
     evaluated = next((step for step in steps if step.kind == StepKind.EVALUATE), None)
     return {
         "operation_id": str(row.uuid),
@@ -171,7 +176,7 @@ def _failure(row: Rollout) -> str | None:
 
 
 def _can_rollback(row: Rollout) -> bool:
-    if row.state in _MAY_END:
+    if row.state in ADVANCING_ROLLOUT_STATES:
         return True
     deployment = row.deployment
     is_stable = deployment.stable_revision_id == row.to_revision_id

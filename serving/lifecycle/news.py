@@ -17,6 +17,7 @@ from serving.lifecycle import lookups
 from serving.lifecycle.enums import EventType
 from serving.models import Deployment, Replica, Rollout
 from serving.selectors.deployments import fault_of, proven_on
+from serving.states import ROLLBACK
 
 News = tuple[EventType, dict[str, Any]]
 # Events get their moment when they are written and are seen when they commit: each look goes so
@@ -133,7 +134,7 @@ def _of_rollback(uuid: UUID, base: BaseModel) -> dict[str, Any] | None:
     row = _rollout(uuid, base)
     if row is None:
         return None
-    is_back = row.strategy == "rollback"
+    is_back = row.strategy == ROLLBACK
     left = row.from_revision if is_back else row.to_revision
     version = left.version if left is not None else None
     return {

@@ -11,11 +11,9 @@ from serving.lifecycle.errors import AdapterNotLoaded
 from serving.lifecycle.loading import awaited
 from serving.models import Rollout
 from serving.services import rollbacks, rollouts
-from serving.states import RolloutState, Trigger
+from serving.states import ADVANCING_ROLLOUT_STATES, ROLLBACK, RolloutState, Trigger
 
 log = structlog.get_logger("adapters.rollback")
-_UNDER_WAY = (RolloutState.RUNNING, RolloutState.PAUSED)
-_STRATEGY = "rollback"
 _ROUTE_CHANGED = (RolloutState.PROMOTED, RolloutState.ABORTING, RolloutState.ABORTED)
 
 
@@ -49,8 +47,10 @@ class Rollback:
         adapter = lookups.adapter_by_id(adapter_id, self._base)
         row = lookups.deployment_of(adapter, name=deployment)
         rolling = Rollout.objects.filter(
-            deployment=row, state__in=_UNDER_WAY, to_revision__version__adapter=adapter
-        ).exclude(strategy=_STRATEGY)
+            deployment=row,
+            state__in=ADVANCING_ROLLOUT_STATES,
+            to_revision__version__adapter=adapter,
+        ).exclude(strategy=ROLLBACK)
         candidate = rolling.first()
         if candidate is not None:
             return rollouts.abort(rollout=candidate, reason=reason, **self._acting.by)

@@ -6,9 +6,7 @@ from enum import StrEnum
 from serving.domain.registrations import RegistrationName
 from serving.errors import RegistrationNotFound
 from serving.models import Deployment, Rollout
-from serving.states import OPEN_ROLLOUT_STATES, Opening, RolloutState
-
-_ON_ITS_WAY = (RolloutState.RUNNING, RolloutState.PAUSED)
+from serving.states import ADVANCING_ROLLOUT_STATES, OPEN_ROLLOUT_STATES, Opening
 
 
 class RegistrationState(StrEnum):
@@ -84,7 +82,7 @@ def facts_of(registration: Deployment) -> RegistrationFacts:
     state, reason = RegistrationState.LOADED, ""
     if not row.is_enabled:
         state, reason = RegistrationState.ENDED, "" if last is None else last.reason
-    elif stable is None and last is not None and last.state in _ON_ITS_WAY:
+    elif stable is None and last is not None and last.state in ADVANCING_ROLLOUT_STATES:
         state, reason = RegistrationState.LOADING, last.paused_reason
     elif stable is None:
         state, reason = RegistrationState.FAILED, "" if last is None else last.reason

@@ -27,12 +27,9 @@ from serving.domain.routing import (
     Upstream,
 )
 from serving.models import Deployment, Node, Replica, Revision, Rollout
-from serving.states import ReplicaState, RolloutState
+from serving.states import ADVANCING_ROLLOUT_STATES, ReplicaState
 
 log = structlog.get_logger(__name__)
-
-# A paused rollout keeps its weight; one that rolls back or aborts gets no new answers.
-_ROUTED_STATES = (RolloutState.RUNNING, RolloutState.PAUSED)
 
 
 def epochs() -> tuple[int, int]:
@@ -71,7 +68,9 @@ def _deployments() -> dict[str, DeploymentRoute]:
     rollouts = {
         rollout.deployment_id: rollout
         for rollout in Rollout.objects.filter(
-            state__in=_ROUTED_STATES, weight_percent__gt=0
+            # One that rolls back or aborts gets no new answers.
+            state__in=ADVANCING_ROLLOUT_STATES,
+            weight_percent__gt=0,
         ).select_related("to_revision__version__adapter")
     }
     routes = {}

@@ -11,10 +11,7 @@ from registry.models import BaseModel, Version
 from serving.domain.reconcile import Reason, Wish, node_for_evaluation
 from serving.models import Deployment, Node, Replica, Revision, Rollout
 from serving.selectors.nodes import is_usable, slots_of
-from serving.states import ReplicaState, RolloutState
-
-_ROLLING = (RolloutState.RUNNING, RolloutState.PAUSED)
-_ROLLBACK = "rollback"
+from serving.states import ADVANCING_ROLLOUT_STATES, ROLLBACK, ReplicaState, RolloutState
 
 
 def wishes_for(base_model: BaseModel) -> dict[int, list[Wish]]:
@@ -79,7 +76,7 @@ def previous_revision(deployment: Deployment) -> Revision | None:
     for rollout in rollouts.order_by("-pk")[:50]:
         revision = rollout.from_revision
         assert revision is not None, "filtered above"
-        if rollout.strategy == _ROLLBACK:
+        if rollout.strategy == ROLLBACK:
             left.add(revision.digest)
             continue
         is_other = revision.digest != current.digest and revision.digest not in left
@@ -106,7 +103,7 @@ def _serving_wishes(base_model: BaseModel) -> list[Wish]:
                 wishes.append(Wish(previous.version_id, Reason.PREVIOUS))
     rolling = Rollout.objects.filter(
         deployment__base_model=base_model,
-        state__in=_ROLLING,
+        state__in=ADVANCING_ROLLOUT_STATES,
         to_revision__version__isnull=False,
     )
     for version_pk in rolling.order_by("pk").values_list("to_revision__version_id", flat=True):

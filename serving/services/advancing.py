@@ -16,7 +16,7 @@ from serving.services.rollout_records import (
     pause_rollout,
 )
 from serving.services.step_kinds import Result
-from serving.states import RolloutState, StepKind, StepState, Trigger
+from serving.states import ADVANCING_ROLLOUT_STATES, RolloutState, StepKind, StepState, Trigger
 
 _UNFINISHED = (StepState.WAITING, StepState.RUNNING)
 _STEPS_AT_MOST = 20
@@ -68,7 +68,7 @@ def _advance(rollout: Rollout) -> bool:
         return _undo_one(rollout)
     if state is RolloutState.PROMOTED:
         return _put_away(rollout)
-    if state not in {RolloutState.RUNNING, RolloutState.PAUSED}:
+    if state not in ADVANCING_ROLLOUT_STATES:
         return False
     fault = fault_of(rollout.to_revision)
     if fault:

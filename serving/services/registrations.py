@@ -22,9 +22,8 @@ from serving.models import Deployment, Rollout
 from serving.selectors.registrations import open_rollout_of, registration_by_name
 from serving.selectors.wanted import nodes_for
 from serving.services import deployments, nudges, rights, rollouts
-from serving.states import Opening, RolloutState
+from serving.states import ADVANCING_ROLLOUT_STATES, Opening, RolloutState
 
-_ON_ITS_WAY = (RolloutState.RUNNING, RolloutState.PAUSED)
 _UNLOADED = "The registration was ended by a client."
 
 
@@ -88,7 +87,7 @@ def unregister(*, name: str, user: User, actor: Actor) -> None:
     row = registration_by_name(name)
     _close(row, actor=actor, reason=_UNLOADED)
     under_way = open_rollout_of(row)
-    if under_way is not None and under_way.state in _ON_ITS_WAY:
+    if under_way is not None and under_way.state in ADVANCING_ROLLOUT_STATES:
         _abort(under_way, user=user, actor=actor)
 
 
@@ -215,7 +214,7 @@ def _current(row: Deployment) -> str:
     if row.stable_revision is not None:
         return row.stable_revision.digest
     under_way = open_rollout_of(row)
-    if under_way is None or under_way.state not in _ON_ITS_WAY:
+    if under_way is None or under_way.state not in ADVANCING_ROLLOUT_STATES:
         return ""
     return under_way.to_revision.digest
 

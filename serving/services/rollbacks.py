@@ -21,11 +21,9 @@ from serving.selectors.wanted import previous_revision
 from serving.services import rights, rollout_opening
 from serving.services.advancing import go_on
 from serving.services.rollout_records import begin_rollback, lock_rollout
-from serving.states import RolloutState, Trigger
+from serving.states import ADVANCING_ROLLOUT_STATES, ROLLBACK, RolloutState, Trigger
 
 TRY_AGAIN_AFTER = timedelta(seconds=60)
-_TAKEN_BACK = (RolloutState.RUNNING, RolloutState.PAUSED)
-_STRATEGY = "rollback"
 
 
 def start(
@@ -97,11 +95,11 @@ def obey_stops() -> int:
 
 def _obey(deployment: Deployment, stop: Stop) -> bool:
     rolling = open_rollout(deployment)
-    if rolling is not None and rolling.strategy == _STRATEGY:
+    if rolling is not None and rolling.strategy == ROLLBACK:
         return False
     tried = Rollout.objects.filter(
         deployment=deployment,
-        strategy=_STRATEGY,
+        strategy=ROLLBACK,
         state=RolloutState.ROLLED_BACK,
         finished_at__gte=clock.now() - TRY_AGAIN_AFTER,
     )
@@ -128,12 +126,12 @@ def _nothing_under_way(deployment: Deployment) -> None:
     if rolling is None:
         return
     name = revision_name(deployment, rolling.to_revision)
-    if rolling.strategy == _STRATEGY:
+    if rolling.strategy == ROLLBACK:
         raise RolloutOpen(
             f"A rollback of {deployment.public_name} to {name} is under way.",
             fix="Wait for its end, or abort it first.",
         )
-    if rolling.state not in _TAKEN_BACK:
+    if rolling.state not in ADVANCING_ROLLOUT_STATES:
         raise RolloutOpen(
             f"The rollout of {name} in {deployment.public_name} is being taken back.",
             fix="Wait for its end, a matter of seconds.",
@@ -170,7 +168,7 @@ def _open(
         version=target.version,
         user=user,
         actor=actor,
-        strategy=_STRATEGY,
+        strategy=ROLLBACK,
         reason=reason,
         trigger=str(trigger),
         action="rollback.started",
@@ -181,7 +179,7 @@ def _take_back(rollout: Rollout, reason: str) -> None:
     """Take a rollout under way out of the way of a fallback."""
     with transaction.atomic():
         locked = lock_rollout(rollout)
-        if locked.state not in _TAKEN_BACK:
+        if locked.state not in ADVANCING_ROLLOUT_STATES:
             return
         begin_rollback(rollout=locked, trigger=Trigger.STOPPED, reason=reason, actor=SYSTEM)
     go_on(locked)

@@ -23,6 +23,7 @@ from serving.services.rollout_records import (
     restart_step,
 )
 from serving.states import (
+    ADVANCING_ROLLOUT_STATES,
     ROLLOUT_MOVES,
     Opening,
     PauseKind,
@@ -176,7 +177,7 @@ def _may_abort(row: Rollout) -> None:
             "This rollout was promoted: nothing is left to abort.",
             fix=f"Roll the deployment back: POST /api/v1/deployments/{name}/rollback.",
         )
-    if row.state not in {RolloutState.RUNNING, RolloutState.PAUSED}:
+    if row.state not in ADVANCING_ROLLOUT_STATES:
         raise Conflict(
             f"This rollout is {row.state.replace('_', ' ')}; it can't be aborted.",
             fix="Nothing of it is routed any more.",

@@ -17,7 +17,15 @@ from serving.selectors.wanted import nodes_for
 from serving.services import analysing, comparing, nudges
 from serving.services.rollout_records import TROUBLE_SINCE, move_rollout
 from serving.services.step_results import Result, done, pause, roll_back, wait
-from serving.states import Opening, PauseKind, ReplicaState, RolloutState, StepKind, Trigger
+from serving.states import (
+    ROLLBACK,
+    Opening,
+    PauseKind,
+    ReplicaState,
+    RolloutState,
+    StepKind,
+    Trigger,
+)
 
 __all__ = ["Result", "run", "undo"]
 
@@ -148,7 +156,7 @@ def _promote(rollout: Rollout, step: RolloutStep) -> Result:
     version = revision.version
     if not proven_on(revision):
         return _unproven(step)
-    if version is not None and rollout.strategy != "rollback":
+    if version is not None and rollout.strategy != ROLLBACK:
         try:
             approvals.require(version=version)
         except Forbidden as error:
@@ -177,7 +185,7 @@ def _promote(rollout: Rollout, step: RolloutStep) -> Result:
     move_rollout(
         rollout,
         RolloutState.PROMOTED,
-        action="rollback.finished" if rollout.strategy == "rollback" else "rollout.promoted",
+        action="rollback.finished" if rollout.strategy == ROLLBACK else "rollout.promoted",
         actor=SYSTEM,
         why=rollout.reason,
         diff={"stable": [before, after], "deployment": [None, deployment.public_name]},

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from serving.domain.steps import PlannedStep, Situation
-from serving.states import StepKind
+from serving.states import ROLLBACK, StepKind
 from serving.strategies.base import Strategy
 
 
 class RollbackStrategy(Strategy):
     """load → promote → unload. Where the earlier version is still loaded this takes no time."""
 
-    key = "rollback"
+    key = ROLLBACK
     title = "Rollback"
 
     def steps(self, situation: Situation) -> Sequence[PlannedStep]:

@@ -7,6 +7,7 @@ from config.console import words
 from config.console.selectors.rollout_sides import ArmCounts, act_state, is_paused, name_of
 from serving.models import Rollout
 from serving.states import (
+    ROLLBACK,
     PauseKind,
     RolloutState,
     Trigger,
@@ -31,7 +32,7 @@ def sentence(rollout: Rollout, canary: ArmCounts, stable: ArmCounts) -> str:
     public = rollout.deployment.public_name
     if rollout.state in {RolloutState.ROLLED_BACK, RolloutState.ROLLING_BACK}:
         return _rollback_story(rollout, canary, stable)
-    if rollout.state == RolloutState.PROMOTED and rollout.strategy == "rollback":
+    if rollout.state == RolloutState.PROMOTED and rollout.strategy == ROLLBACK:
         return _(
             "%(new)s was brought back: it answers every request to %(public)s instead of %(old)s."
         ) % {"new": new, "public": public, "old": old}
