@@ -1,6 +1,6 @@
 """From the medical system's ids to rows, and back."""
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from compliance.errors import NotPermitted
 from compliance.selectors.checks import open_blockers
@@ -11,7 +11,7 @@ from registry.selectors import adapter_by_ref, live_version, version_by_ref
 from serving.lifecycle.errors import AdapterNotServed, MetadataInvalid
 from serving.lifecycle.metadata import ref_of
 from serving.models import Deployment, SelfDescription
-from serving.states import OPEN_ROLLOUT_STATES
+from serving.selectors.deployments import deployments_of
 
 _SHOWN = 5
 
@@ -104,8 +104,8 @@ def deployment_with(version: Version, *, name: str | None) -> Deployment:
         AdapterNotServed: nothing answers with it.
         MetadataInvalid: several do, and none is named.
     """
-    rows = _enabled(name).filter(stable_revision__version=version)
-    return _only(list(rows), f"{version.adapter.ref}@{version.version_name}")
+    rows = Deployment.objects.filter(is_enabled=True, stable_revision__version=version)
+    return _only(rows, name, f"{version.adapter.ref}@{version.version_name}")
 
 
 def deployment_of(adapter: Adapter, *, name: str | None) -> Deployment:
@@ -114,20 +114,17 @@ def deployment_of(adapter: Adapter, *, name: str | None) -> Deployment:
     Raises:
         AdapterNotServed, MetadataInvalid: as ``deployment_with``.
     """
-    rolling = Q(
-        rollouts__state__in=OPEN_ROLLOUT_STATES, rollouts__to_revision__version__adapter=adapter
+    return _only(deployments_of(adapter), name, adapter.ref)
+
+
+def _only(found: QuerySet[Deployment], name: str | None, what: str) -> Deployment:
+    if name is not None:
+        found = found.filter(public_name=name)
+    rows = list(
+        found.select_related("base_model", "adapter", "stable_revision__version__adapter").order_by(
+            "pk"
+        )
     )
-    stable = Q(stable_revision__version__adapter=adapter)
-    return _only(list(_enabled(name).filter(rolling | stable).distinct()), adapter.ref)
-
-
-def _enabled(name: str | None) -> QuerySet[Deployment]:
-    rows = Deployment.objects.filter(is_enabled=True).order_by("pk")
-    rows = rows.select_related("base_model", "adapter", "stable_revision__version__adapter")
-    return rows if name is None else rows.filter(public_name=name)
-
-
-def _only(rows: list[Deployment], what: str) -> Deployment:
     if len(rows) == 1:
         return rows[0]
     if not rows:

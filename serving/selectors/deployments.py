@@ -3,11 +3,11 @@
 from contextlib import suppress
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from compliance.selectors.permissions import open_serve_permission
 from compliance.selectors.stops import is_stopped
-from registry.models import BaseModel
+from registry.models import Adapter, BaseModel
 from serving.domain.policy import DeploymentPolicy
 from serving.errors import DeploymentNotFound
 from serving.models import Deployment, Node, Replica, Revision, Rollout
@@ -51,6 +51,15 @@ def deployment_by_name(name: str) -> Deployment:
     return found
 
 
+def deployments_of(adapter: Adapter) -> QuerySet[Deployment]:
+    """Those that serve a version of an adapter, or are being moved to one."""
+    rolling = Q(
+        rollouts__state__in=OPEN_ROLLOUT_STATES, rollouts__to_revision__version__adapter=adapter
+    )
+    stable = Q(stable_revision__version__adapter=adapter)
+    return Deployment.objects.filter(rolling | stable, is_enabled=True).distinct().order_by("pk")
+
+
 def policy_of(deployment: Deployment) -> DeploymentPolicy:
     """The deployment's policy, typed."""
     return DeploymentPolicy.from_json(deployment.policy)
@@ -88,11 +97,16 @@ def proven_on(revision: Revision) -> list[Node]:
     if revision.version_id is None:
         base_model = revision.deployment.base_model
         return [node for node in Node.objects.filter(base_model=base_model) if is_usable(node)]
-    rows = Replica.objects.filter(
-        version_id=revision.version_id, state=ReplicaState.READY
-    ).select_related("node")
+    return [row.node for row in proven_replicas(revision.version_id)]
+
+
+def proven_replicas(version_pk: int) -> list[Replica]:
+    """The replicas of a version that usable nodes have proven under their present boot id."""
+    rows = Replica.objects.filter(version_id=version_pk, state=ReplicaState.READY)
     return [
-        row.node for row in rows if is_usable(row.node) and row.proven_boot_id == row.node.boot_id
+        row
+        for row in rows.select_related("node")
+        if is_usable(row.node) and row.proven_boot_id == row.node.boot_id
     ]
 
 

@@ -5,19 +5,13 @@ from django.db.models import Q
 from compliance.models import EvaluationRun
 from compliance.services.evaluations import silent_since
 from compliance.states import RunState
-from serving.models import Node, Replica
-from serving.selectors.nodes import is_usable
-from serving.states import ReplicaState
+from serving.models import Node
+from serving.selectors.deployments import proven_replicas
 
 
 def ready_node(run: EvaluationRun) -> Node | None:
     """A node that has proven the run's version; the one that began it, if that is among them."""
-    rows = Replica.objects.filter(
-        version_id=run.version_id, state=ReplicaState.READY
-    ).select_related("node__base_model")
-    nodes = [
-        row.node for row in rows if is_usable(row.node) and row.proven_boot_id == row.node.boot_id
-    ]
+    nodes = [row.node for row in proven_replicas(run.version_id)]
     same = [node for node in nodes if node.name == run.node_name]
     return min(same or nodes, key=lambda node: node.pk, default=None)
 

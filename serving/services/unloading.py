@@ -1,6 +1,6 @@
 """Takes replicas off their nodes because a person says so: at once, or to have them loaded anew."""
 
-from django.db.models import Q
+from django.db import transaction
 
 from compliance.services import audit
 from config.accounts.models import User
@@ -9,10 +9,10 @@ from config.core.actors import Actor
 from config.core.errors import DomainError, Invalid
 from registry.models import Adapter
 from serving.errors import AdapterServed, LastReplica
-from serving.models import Deployment, Replica
-from serving.selectors.nodes import is_usable
+from serving.models import Replica
+from serving.selectors.deployments import deployments_of, proven_replicas
 from serving.services import nudges, registrations, replicas, rights
-from serving.states import OPEN_ROLLOUT_STATES, Opening, ReplicaState
+from serving.states import Opening, ReplicaState
 
 
 def end_registrations(*, adapter: Adapter, user: User, actor: Actor) -> list[str]:
@@ -23,7 +23,7 @@ def end_registrations(*, adapter: Adapter, user: User, actor: Actor) -> list[str
         AdapterServed: a deployment of the house serves it, or is about to.
     """
     rights.require(user=user, act=Act.DEPLOY)
-    serving = list(_deployments_with(adapter))
+    serving = list(deployments_of(adapter))
     by_house = [row.public_name for row in serving if row.opened_as == Opening.DEPLOYMENT]
     if by_house:
         error = AdapterServed(
@@ -74,7 +74,14 @@ def begin_reload(
     rights.require(user=user, act=Act.DEPLOY)
     if not reason.strip():
         raise Invalid("A reason is needed.", fix="Say in a line why.")
-    if not is_forced and _is_last(replica):
+    with transaction.atomic():
+        # Of two at once, each on its own node, the second sees what the first has taken away.
+        rows = Replica.objects.select_for_update(no_key=True).filter(version=replica.version_id)
+        list(rows.order_by("pk"))
+        is_refused = not is_forced and _is_last(replica)
+        if not is_refused:
+            replicas.unload(replica=replica, actor=actor, reason=reason[:500])
+    if is_refused:
         error = LastReplica(
             f"{replica.version.runtime_name} answers on {replica.node.name} alone: "
             "nobody would be answered while it is loaded anew.",
@@ -82,28 +89,12 @@ def begin_reload(
         )
         _refused(replica.version.adapter, actor, error)
         raise error
-    replicas.unload(replica=replica, actor=actor, reason=reason[:500])
     nudges.unload(str(replica.uuid), replica.node.queue)
 
 
 def _is_last(replica: Replica) -> bool:
     """Whether this replica can be asked, and no other of its version can."""
-    rows = Replica.objects.filter(version=replica.version_id, state=ReplicaState.READY)
-    able = {
-        row.pk
-        for row in rows.select_related("node")
-        if is_usable(row.node) and row.proven_boot_id == row.node.boot_id
-    }
-    return able == {replica.pk}
-
-
-def _deployments_with(adapter: Adapter) -> list[Deployment]:
-    rolling = Q(
-        rollouts__state__in=OPEN_ROLLOUT_STATES, rollouts__to_revision__version__adapter=adapter
-    )
-    stable = Q(stable_revision__version__adapter=adapter)
-    rows = Deployment.objects.filter(rolling | stable, is_enabled=True)
-    return list(rows.distinct().order_by("pk"))
+    return [row.pk for row in proven_replicas(replica.version_id)] == [replica.pk]
 
 
 def _refused(adapter: Adapter, actor: Actor, error: DomainError) -> None:
