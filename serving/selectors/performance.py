@@ -54,9 +54,10 @@ def speed_of(adapter: Adapter, *, since: datetime | None = None) -> dict[str, An
     )
     newest = list(rows.order_by("-pk").values_list("duration_ms", flat=True)[:NEWEST_DURATIONS])
     durations = sorted(newest)
-    times = [load["load_ms"] for load in loads_of(adapter, since=since) if load["load_ms"]]
+    loads = loads_of(adapter, since=since)
+    times = [load["load_ms"] for load in loads if load["load_ms"] is not None]
     return {
-        "total_loads": len(loads_of(adapter, since=since)),
+        "total_loads": len(loads),
         "avg_load_time_ms": sum(times) / len(times) if times else None,
         "min_load_time_ms": min(times, default=None),
         "max_load_time_ms": max(times, default=None),
