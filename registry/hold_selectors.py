@@ -1,6 +1,5 @@
 """Reads of legal holds: which stand, on what, and which digests a reference means."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +8,10 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from config.accounts.models import User
+from config.core.digests import WHOLE_SHA256
 from registry import selectors, training_selectors
 from registry.models import Adapter, Blob, Hold, TrainingRun, Version, VersionFile
 from registry.storage_errors import HoldInvalid, HoldNotFound
-
-DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def target_by_name(text: str, user: User) -> Target:
         RefInvalid, AdapterNotFound, VersionNotFound: the reference names nothing.
     """
     words = text.split()
-    if words and all(DIGEST.fullmatch(word) for word in words):
+    if words and all(WHOLE_SHA256.fullmatch(word) for word in words):
         return Target(tuple(words))
     if len(words) != 1:
         raise HoldInvalid(

@@ -1,6 +1,5 @@
 """Stops a digest everywhere (one person, at once) and releases it (two persons)."""
 
-import re
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
@@ -15,11 +14,11 @@ from config.accounts.roles import Act, roles_for
 from config.accounts.selectors import can
 from config.core import clock
 from config.core.actors import SYSTEM, Actor
+from config.core.digests import WHOLE_SHA256
 from config.core.errors import Conflict, DomainError, Forbidden, Invalid
 from config.core.events import publish
 from config.core.failpoints import failpoint
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _TRIES = 3
 # A line that is younger may be of a stop whose transaction has yet to commit.
 UNDER_WAY = timedelta(seconds=3)
@@ -36,7 +35,7 @@ def issue(*, digest: str, reason: str, user: User, actor: Actor) -> Stop:
     """
     try:
         _may_stop(user)
-        if not _DIGEST.fullmatch(digest):
+        if not WHOLE_SHA256.fullmatch(digest):
             raise Invalid(
                 "A stop names the whole digest: 64 lower-case hex digits.",
                 fix="Copy it from the version's page.",

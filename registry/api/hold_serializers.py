@@ -7,6 +7,8 @@ from rest_framework import serializers
 from registry.models import Hold
 from registry.services.holds import MAX_MATTER_LETTERS, MAX_REASON_LETTERS
 
+from .upload_serializers import SHA256
+
 MAX_DIGESTS = 1000
 TARGETS = ("version", "adapter", "training_run", "sha256")
 
@@ -49,7 +51,7 @@ class HoldRequestSerializer(serializers.Serializer[None]):
     )
     training_run = serializers.UUIDField(required=False, help_text="The texts that it learns from")
     sha256 = serializers.ListField(
-        child=serializers.RegexField(r"^[0-9a-f]{64}$"),
+        child=serializers.RegexField(SHA256),
         required=False,
         allow_empty=False,
         max_length=MAX_DIGESTS,

@@ -5,16 +5,16 @@ from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.accounts.api.base import PROBLEMS, ApiView, ListView
+from config.accounts.api.queries import digest, one_of
 from config.accounts.models import User
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
 from registry import hold_selectors, selectors, training_selectors
-from registry.hold_selectors import DIGEST, Target
+from registry.hold_selectors import Target
 from registry.services import holds
 
 from .hold_serializers import (
@@ -44,18 +44,13 @@ class HoldList(ListView):
     def get(self, request: Request) -> Response:
         """Holds, released ones too, newest first."""
         rows = hold_selectors.holds()
-        state = request.query_params.get("state")
-        if state is not None and state not in STATES:
-            raise ValidationError({"state": f"Say {' or '.join(STATES)}, or leave it out."})
-        if state is not None:
+        query = request.query_params
+        if state := one_of(query, "state", STATES):
             rows = rows.filter(released_at__isnull=state == "open")
-        sha256 = request.query_params.get("sha256")
-        if sha256 is not None and not DIGEST.fullmatch(sha256):
-            raise ValidationError({"sha256": "A digest has 64 lower-case hex digits."})
-        if sha256 is not None:
+        if sha256 := digest(query, "sha256"):
             rows = rows.filter(sha256=sha256)
-        if version := request.query_params.get("version"):
-            target = hold_selectors.target_of_version(selectors.version_by_ref(version))
+        if (ref := query.get("version")) is not None:
+            target = hold_selectors.target_of_version(selectors.version_by_ref(ref))
             rows = rows.filter(sha256__in=target.sha256s)
         return self.page(rows, HoldSerializer)
 

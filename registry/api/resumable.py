@@ -1,6 +1,5 @@
 """Uploads in chunks: begin, ask, continue, end."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -15,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.accounts.api.base import PROBLEMS, ApiView, ListView, problems
-from config.accounts.api.queries import QueryInvalid
+from config.accounts.api.queries import digest
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
 from registry import selectors
@@ -24,7 +23,7 @@ from registry.errors import UploadOffsetWrong
 from registry.models import Upload
 from registry.services import uploads
 
-from .upload_serializers import SHA256, UploadRequestSerializer, UploadSerializer
+from .upload_serializers import UploadRequestSerializer, UploadSerializer
 from .uploads import take_unannounced_body
 
 CHUNK_TYPE = "application/offset+octet-stream"
@@ -53,11 +52,7 @@ class UploadList(ListView):
     )
     def get(self, request: Request) -> Response:
         """One's own, newest first; this is how a client finds what to resume."""
-        sha256 = str(request.query_params.get("sha256", ""))
-        if "sha256" in request.query_params and not re.fullmatch(SHA256, sha256):
-            raise QueryInvalid(
-                "sha256", "sha256 is no digest.", fix="Give 64 hexadecimal digits in lower case."
-            )
+        sha256 = digest(request.query_params, "sha256")
         return self.page(selectors.uploads_of(self.user, sha256), UploadSerializer)
 
     @extend_schema(

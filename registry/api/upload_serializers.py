@@ -4,12 +4,13 @@ from typing import Any
 
 from rest_framework import serializers
 
+from config.core.digests import WHOLE_SHA256
 from registry.domain.uploads import CHUNK_MAX_BYTES
 from registry.models import Upload
 
 from .serializers import LabelRequestSerializer
 
-SHA256 = r"^[0-9a-f]{64}$"
+SHA256 = f"^{WHOLE_SHA256.pattern}$"
 
 
 class UploadSerializer(serializers.ModelSerializer[Upload]):

@@ -7,9 +7,9 @@ from django.db import transaction
 
 from config.core import clock
 from config.core.actors import Actor
+from config.core.digests import WHOLE_SHA256
 from config.core.events import publish
 from config.core.texts import unstorable
-from registry.hold_selectors import DIGEST
 from registry.models import Blob, Hold
 from registry.storage_errors import HoldInvalid, HoldNotFound
 from registry.storage_events import HoldPlaced, HoldReleased
@@ -30,7 +30,7 @@ def place(
         HoldInvalid: no digest, a malformed one, or no matter or reason.
     """
     wanted = sorted(set(sha256s))
-    if not wanted or not all(DIGEST.fullmatch(sha256) for sha256 in wanted):
+    if not wanted or not all(WHOLE_SHA256.fullmatch(sha256) for sha256 in wanted):
         raise HoldInvalid(
             "A hold names whole digests: 64 lower-case hex digits each.",
             fix="Copy them from the version's files.",

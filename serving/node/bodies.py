@@ -9,9 +9,9 @@ from typing import Any
 from starlette.requests import Request
 
 from config.core import strict_json
+from config.core.digests import WHOLE_SHA256
 from serving.engines.base import GenerateRequest
 from serving.engines.errors import RequestInvalid
-from serving.node.packages import DIGEST
 from serving.node.permits import PURPOSES, LeaseKey, Purpose
 from serving.node.problems import BodyTooLarge
 
@@ -124,7 +124,7 @@ def parse_stops(body: Mapping[str, Any]) -> tuple[int, list[str]]:
     if epoch is None:
         raise RequestInvalid("epoch should be a whole number")
     if not isinstance(digests, list) or not all(
-        isinstance(item, str) and DIGEST.fullmatch(item) for item in digests
+        isinstance(item, str) and WHOLE_SHA256.fullmatch(item) for item in digests
     ):
         raise RequestInvalid("digests should be a list of 64 lower-case hex characters each")
     return epoch, digests

@@ -3,13 +3,12 @@
 import re
 from pathlib import Path
 
-from config.core.digests import SHORT_HEX, manifest_digest, sha256_file
+from config.core.digests import SHORT_HEX, WHOLE_SHA256, manifest_digest, sha256_file
 from serving.domain import shown
 from serving.engines.errors import RequestInvalid
 from serving.node.problems import DigestMismatch
 
 RUNTIME_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._:-]{0,198}[a-z0-9])?@[0-9a-f]{12}")
-DIGEST = re.compile(r"[0-9a-f]{64}")
 _PATH = re.compile(r"[A-Za-z0-9._:@/+-]{1,400}")
 
 
@@ -20,7 +19,7 @@ def require_name_fits(name: str, digest: str) -> None:
         RequestInvalid: the digest is no SHA-256 in hex.
         DigestMismatch: the name belongs to another digest, or has no hex.
     """
-    if not DIGEST.fullmatch(digest):
+    if not WHOLE_SHA256.fullmatch(digest):
         raise RequestInvalid("digest is not 64 lower-case hex characters")
     if not RUNTIME_NAME.fullmatch(name) or name.rsplit("@", 1)[1] != digest[:SHORT_HEX]:
         raise DigestMismatch(

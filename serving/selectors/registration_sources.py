@@ -6,13 +6,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from django.conf import settings
 from django.db.models import QuerySet
 
+from config.core.digests import WHOLE_SHA256
 from config.core.storage import blob_storage
 from config.core.texts import unstorable
 from registry.models import StorageAlias, Version, VersionFile
 from registry.selectors import version_by_ref
 from serving.errors import SourceInvalid
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _BLOB_PATHS = re.compile(r"/api/v1/blobs/(?:sha256:)?([0-9a-f]{64})")
 _BLOB_KEY = re.compile(r"(?:.*/)?sha256/[0-9a-f]{2}/([0-9a-f]{64})")
 _SHOWN = 5
@@ -39,7 +39,7 @@ def version_of_source(source: str) -> Version:
     if colon and scheme.lower() in {"http", "https"}:
         return _of_blob(_blob_at(source))
     if colon and scheme == "sha256":
-        if not _DIGEST.fullmatch(rest):
+        if not WHOLE_SHA256.fullmatch(rest):
             raise SourceInvalid("This is no whole SHA-256.", fix="Give all 64 hex digits.")
         found = _versions().filter(digest=rest)
         return _only(list(found[: _SHOWN + 1])) if found.exists() else _of_blob(rest)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 
 from django.http import QueryDict
 
+from config.core.digests import WHOLE_SHA256
 from config.core.errors import DomainError
 
 _SHOWN_LETTERS = 60
@@ -51,6 +52,22 @@ def one_of(query: QueryDict, name: str, choices: Collection[str]) -> str:
             name,
             f"{name} is {value[:_SHOWN_LETTERS]!r}, which is none of its values.",
             fix=f"Use one of {_listed(choices)}, or leave {name} out.",
+        )
+    return value
+
+
+def digest(query: QueryDict, name: str) -> str:
+    """The SHA-256 in ``name``, empty where it is not given.
+
+    Raises:
+        QueryInvalid: it is no whole SHA-256.
+    """
+    value = str(query.get(name, ""))
+    if name in query and not WHOLE_SHA256.fullmatch(value):
+        raise QueryInvalid(
+            name,
+            f"{name} is no whole SHA-256.",
+            fix=f"Give {name} as 64 hexadecimal digits in lower case, or leave it out.",
         )
     return value
 

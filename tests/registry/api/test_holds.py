@@ -115,8 +115,10 @@ def test_the_list_is_filtered_by_state_bytes_and_version(
     assert listed("?sha256=" + "6" * 64) == {"6" * 64}
     assert listed("?version=triage@v1") == _digests(version)
     assert listed("?version=triage@v1&state=released") == {hold["sha256"]}
-    for query in ("state=closed", "sha256=abc"):
-        assert officer.get(f"/api/v1/holds?{query}").status_code == 400, query
+    for query in ("state=closed", "state=", "sha256=abc", "sha256="):
+        refused = officer.get(f"/api/v1/holds?{query}")
+        assert (refused.status_code, refused.json()["code"]) == (400, "query-invalid"), query
+    assert officer.get("/api/v1/holds?version=").status_code == 400
 
 
 @pytest.mark.parametrize(
