@@ -9,8 +9,8 @@ from config.core import clock
 from config.core.actors import SYSTEM, Actor
 from config.core.events import publish
 from registry.events import AvatarBackupDropped
-from registry.models import AvatarBackup, Blob, Hold, TrainingRun, VersionFile
-from registry.services import holds
+from registry.hold_selectors import open_holds
+from registry.models import AvatarBackup, Blob, TrainingRun, VersionFile
 
 
 def due(*, older_than: timedelta) -> QuerySet[AvatarBackup]:
@@ -25,7 +25,7 @@ def due(*, older_than: timedelta) -> QuerySet[AvatarBackup]:
         adapter=OuterRef("avatar__adapter"), version__isnull=False
     ).order_by("-pk")
     of_training = newest.filter(version=OuterRef("trained"))
-    held = Hold.objects.filter(released_at=None).values("sha256")
+    held = open_holds().values("sha256")
     held_versions = VersionFile.objects.filter(blob__sha256__in=held).values("version")
     return (
         AvatarBackup.objects.filter(created_at__lt=clock.now() - older_than)
@@ -45,18 +45,20 @@ def drop_old(*, older_than: timedelta, actor: Actor = SYSTEM) -> int:
     count = 0
     for pk in list(due(older_than=older_than).values_list("pk", flat=True)):
         with transaction.atomic():
-            count += _drop(pk, actor)
+            count += _drop(pk, older_than, actor)
     return count
 
 
-def _drop(pk: int, actor: Actor) -> bool:
+def _drop(pk: int, older_than: timedelta, actor: Actor) -> bool:
     backup = AvatarBackup.objects.select_for_update(of=("self",)).select_related("avatar", "blob")
     row = backup.filter(pk=pk).first()
     if row is None:
         return False  # its avatar was deleted at this moment
-    # Whoever places a hold locks the blob first: he is waited for, and seen.
-    Blob.objects.select_for_update().get(pk=row.blob_id)
-    if holds.is_held(row.blob.sha256):
+    # Whoever places a hold locks the blobs first: he is waited for, and seen.
+    files = VersionFile.objects.filter(version=row.version_id).values("blob")
+    keeping = Blob.objects.filter(Q(pk=row.blob_id) | Q(pk__in=files))
+    list(keeping.select_for_update(no_key=True).order_by("pk"))
+    if not due(older_than=older_than).filter(pk=pk).exists():
         return False
     publish(
         AvatarBackupDropped(

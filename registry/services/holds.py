@@ -81,11 +81,6 @@ def open_sha256s() -> set[str]:
     return set(Hold.objects.filter(released_at=None).values_list("sha256", flat=True))
 
 
-def is_held(sha256: str) -> bool:
-    """Whether an open hold names these bytes."""
-    return Hold.objects.filter(sha256=sha256, released_at=None).exists()
-
-
 def _clean(field: str, text: str, max_letters: int, fix: str) -> str:
     text = text.strip()
     if not text:

@@ -1,19 +1,25 @@
 """Old backups go with the garbage, and never those that an avatar or a case still needs."""
 
 import io
+import threading
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection, transaction
 
 from compliance.models import AuditEvent
 from config.core import clock
 from config.core.actors import SYSTEM
 from registry.avatar_selectors import avatar_of
 from registry.models import Avatar, AvatarBackup, TrainingRun
-from registry.services import avatar_backups, garbage, holds
+from registry.services import avatar_backups, backup_retention, garbage, holds
+from tests.factories import accounts
+from tests.factories import registry as make
+from tests.factories.at_once import at_once
+from tests.flows.waiting import until
 
 from .conftest import Caller, trained
 
@@ -97,6 +103,40 @@ def test_a_hold_on_a_version_keeps_its_backups(anna: Caller, avatar: Avatar) -> 
     with _later(366):
         assert garbage.collect().dropped_backups == 1, "that of the creation"
     assert _kept() == [of_version, last]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hold_that_is_being_placed_on_a_version_is_waited_for() -> None:
+    make.base_model()
+    anna = Caller(accounts.engineer(username="anna"))
+    assert anna.create().status_code == 200
+    avatar = avatar_of(owner=anna.user, name="nina")
+    version = trained(anna)
+    of_version, last = _back_up(avatar), _back_up(avatar)
+    file = version.files.select_related("blob").earliest("pk")
+    taken = threading.Event()
+
+    def place() -> int:
+        with transaction.atomic():
+            held = holds.place(
+                sha256s=[file.blob.sha256], matter="case", reason="asked", actor=SYSTEM
+            )
+            taken.set()
+            until(_somebody_waits_for_a_lock)
+        return len(held)
+
+    def drop() -> int:
+        assert taken.wait(30)
+        return backup_retention.drop_old(older_than=timedelta(0))
+
+    assert at_once(lambda index: (place, drop)[index](), count=2) == [1, 1]
+    assert _kept() == [of_version, last], "that of the creation went"
+
+
+def _somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
 
 
 def test_the_backup_of_the_last_training_stays(anna: Caller, avatar: Avatar) -> None:
