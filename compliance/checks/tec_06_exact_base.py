@@ -148,7 +148,7 @@ def _declared_digests(raw: Mapping[str, Any], package: PackageFacts) -> dict[str
 
 
 def _members(source: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The members of ``source``, and those of an object about the base as ``base.member``."""
+    """The members of ``source``, and those of an object about the base as ``base_member``."""
     for key, value in source.items():
         if isinstance(value, dict) and "base" in key.lower():
             yield from ((f"{key}_{name}", item) for name, item in value.items())

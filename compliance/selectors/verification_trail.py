@@ -7,6 +7,8 @@ from typing import Any
 from compliance.models import AuditEvent
 from compliance.selectors.audit import parse_body
 
+VERIFIED = "audit.verified"
+
 
 @dataclass(frozen=True)
 class Told:
@@ -36,7 +38,7 @@ class Verified:
 
 def last_verified() -> Verified | None:
     """The newest one, or None where none was written down; as damaged as the trail may be."""
-    row = AuditEvent.objects.filter(action="audit.verified").order_by("-pk").first()
+    row = AuditEvent.objects.filter(action=VERIFIED).order_by("-pk").first()
     if row is None:
         return None
     try:

@@ -1,12 +1,12 @@
 """Verifies the audit trail, and writes down what came out where somebody should be told."""
 
 from compliance.selectors.verification import Report, verify
+from compliance.selectors.verification_trail import VERIFIED
 from compliance.services import audit
 from config.core.actors import SYSTEM, Actor
 
 __all__ = ["Report", "verify", "verify_and_record"]
 
-ACTION = "audit.verified"
 _TEXT_LETTERS = 300
 
 
@@ -18,7 +18,7 @@ def verify_and_record(*, actor: Actor = SYSTEM) -> Report:
     report = verify()
     bad = report.first_bad
     audit.record(
-        action=ACTION,
+        action=VERIFIED,
         actor=actor,
         object_type="audit_trail",
         object_id=report.head or "empty",

@@ -22,6 +22,7 @@ from config.console.views.page import Page, crumb
 from config.core.errors import Invalid
 from config.core.uploaded import stream_of
 from registry import avatar_selectors as selectors
+from registry.domain.avatars import recommend
 from registry.models import Avatar, AvatarBackup
 from registry.services import avatar_backups, avatar_training, avatars, training_files
 from registry.services.training_files import GivenText
@@ -159,7 +160,7 @@ class AvatarView(Page):
 
     def train(self) -> Said:
         """Train on what is chosen, with the parameters that suit so much data."""
-        recommended = avatar_page(self.avatar).recommendation
+        recommended = recommend(selectors.flagged_bytes(self.avatar))
         run = avatar_training.start(
             avatar=self.avatar, parameters=asdict(recommended), actor=self.access.actor
         )
