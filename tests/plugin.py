@@ -10,6 +10,7 @@ import gc
 import os
 import shutil
 import socketserver
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ import redis
 from tests import databases
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Until everything is collected nearly nothing of what is made is garbage: see below.
+gc.disable()
 
 # What a helper requires is told with its values, as a test's own is.
 pytest.register_assert_rewrite("tests.kills", "tests.flows", "tests.pairings")
@@ -67,6 +71,7 @@ def _start_services() -> None:
     # Hundreds of processes are started: what one has compiled is there for the others, and
     # workers do without Django's checks, as the stack's do.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     os.environ["CELERY_SKIP_CHECKS"] = "1"
     if "DATABASE_URL" not in os.environ:
         from config.stack.postgres import Postgres
@@ -117,6 +122,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """What is loaded now stays: a collection of garbage need not look at it each time."""
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
