@@ -1,23 +1,31 @@
 """ASGI entry: the gateway's data plane (``/v1/*``, ``/invocations``) in front of Django."""
 
 import os
+from importlib import import_module
 from typing import cast
 
-from django.core.asgi import get_asgi_application
-from starlette.types import ASGIApp, Receive, Scope, Send
+from config.core.starting import undisturbed_imports
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ["FORMULARY_PROCESS"] = "web"
-# Its declared callables are narrower than ASGI's own; both pass the same three things.
-_django = cast(ASGIApp, get_asgi_application())
+with undisturbed_imports():
+    from django.conf import settings
+    from django.core.asgi import get_asgi_application
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
-# After Django's set-up, because these modules read models.
-from config.accounts.large_bodies import LargeBodies  # noqa: E402
-from config.contracts import refusal_at  # noqa: E402
-from config.core.logs import configure  # noqa: E402
-from serving.gateway.app import build_app  # noqa: E402
-from serving.gateway.gateway import SCOPE_KEY, Gateway  # noqa: E402
-from serving.gateway.invocations import PATHS  # noqa: E402
+    # Its declared callables are narrower than ASGI's own; both pass the same three things.
+    _django = cast(ASGIApp, get_asgi_application())
+
+    # After Django's set-up, because these modules read models.
+    from config.accounts.large_bodies import LargeBodies
+    from config.contracts import refusal_at
+    from config.core.logs import configure
+    from serving.gateway.app import build_app
+    from serving.gateway.gateway import SCOPE_KEY, Gateway
+    from serving.gateway.invocations import PATHS
+
+    # All pages and views: else the first request would wait for them.
+    import_module(settings.ROOT_URLCONF)
 
 
 class Application:

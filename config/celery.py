@@ -14,12 +14,14 @@ from celery.signals import (
 )
 from django.conf import settings
 
+from config.core.starting import undisturbed_imports
 from config.stack.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # A process that has read its settings already is something else, and so are those that it starts.
-if not settings.configured:
-    os.environ["FORMULARY_PROCESS"] = "worker"
+IS_WORKER = not settings.configured
+if IS_WORKER:
+    os.environ["FORMULARY_PROCESS"] = "tasks"
 app = Celery("formulary")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -110,3 +112,8 @@ app.conf.beat_schedule = {
     "nightly": {"task": "compliance.tasks.recheck_approved", "schedule": 24 * 3600.0},
     "verify-trail": {"task": "compliance.tasks.verify_trail", "schedule": 24 * 3600.0},
 }
+
+# Here and not where Celery would do it: before the pool is forked, which then shares all of it.
+if IS_WORKER:
+    with undisturbed_imports():
+        app.loader.import_default_modules()

@@ -2,8 +2,11 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+from config.core.starting import undisturbed_imports
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ["FORMULARY_PROCESS"] = "web"
-application = get_wsgi_application()
+with undisturbed_imports():
+    from django.core.wsgi import get_wsgi_application
+
+    application = get_wsgi_application()

@@ -1,4 +1,7 @@
-"""The S3 store of the LoRA manager: registered objects, metadata documents, signed previews."""
+"""The S3 store of the LoRA manager: registered objects, metadata documents, signed previews.
+
+The store's library is imported where the store is asked: no process waits for it at its start.
+"""
 
 import os
 from collections.abc import Iterator
@@ -6,24 +9,11 @@ from contextlib import closing, contextmanager
 from functools import lru_cache
 from typing import IO, Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from deliveries.domain.file_refs import S3Object
 from deliveries.manager_errors import StoreAway
 
-_CONFIG = Config(
-    signature_version="s3v4",
-    s3={"addressing_style": "path"},
-    connect_timeout=3,
-    read_timeout=20,
-    retries={"max_attempts": 2, "mode": "standard"},
-    # Not every store knows the newer checksums.
-    request_checksum_calculation="when_required",
-    response_checksum_validation="when_required",
-)
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
 _REFUSED = frozenset({"403", "AccessDenied"})
 
@@ -34,13 +24,25 @@ class ObjectAbsent(Exception):
 
 @lru_cache(maxsize=8)
 def _client(endpoint: str, region: str, account: str, secret: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
     return boto3.client(
         "s3",
         endpoint_url=endpoint or None,
         region_name=region or None,
         aws_access_key_id=account or None,
         aws_secret_access_key=secret or None,
-        config=_CONFIG,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            connect_timeout=3,
+            read_timeout=20,
+            retries={"max_attempts": 2, "mode": "standard"},
+            # Not every store knows the newer checksums.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
     )
 
 
@@ -117,6 +119,8 @@ def signed_address(found: S3Object, *, seconds: int) -> str:
 
 @contextmanager
 def _named_errors() -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
         yield
     except ClientError as error:

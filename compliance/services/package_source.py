@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from compliance.checks.collect import collect_package
 from compliance.domain.snapshot import PackageFacts
 from registry.domain.packages import Member
 from registry.errors import BlobNotFound
@@ -48,6 +47,9 @@ def collect(version: Version) -> PackageFacts:
     Raises:
         OSError: the store does not answer.
     """
+    # With numpy, which of all processes only those load that look into weights.
+    from compliance.checks.collect import collect_package
+
     tokenizer = Path(version.adapter.base_model.folder) / TOKENIZER_FILE
     return collect_package(
         BlobSource(version), base_tokenizer=tokenizer if tokenizer.is_file() else None

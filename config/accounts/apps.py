@@ -10,11 +10,10 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        """Listen to sign-ins, register field diffs and the API's security scheme."""
+        """Listen to sign-ins and register field diffs."""
         from auditlog.registry import auditlog
 
         from config.accounts import models, subscribers
-        from config.accounts.api import schema  # noqa: F401
 
         subscribers.connect()
         auditlog.register(models.Person)

@@ -1,6 +1,9 @@
 """The console app."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.core import checks
 
 
 class ConsoleConfig(AppConfig):
@@ -10,12 +13,13 @@ class ConsoleConfig(AppConfig):
     label = "console"
 
     def ready(self) -> None:
-        """Show the records that the rooms list."""
-        from django.utils.module_loading import autodiscover_modules
+        """Have its site checked with all else; no other process needs its pages, nor loads them."""
+        checks.register(check_console, checks.Tags.admin)
 
-        from config.console.sites import console
-        from config.core.admin import RECORDS
 
-        autodiscover_modules("admin")
-        for model, admin in RECORDS:
-            console.register(model, admin)
+def check_console(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
+    """The records that the console shows, as Django checks those of each site that it knows."""
+    from config.console.sites import console
+
+    console.take_records()
+    return console.check(app_configs)

@@ -8,9 +8,11 @@ from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
+from config.core.admin import RECORDS
 from config.core.problems import problem, respond
 
 # unfold evaluates Alpine expressions and writes its colours into the page; nothing else may.
@@ -42,6 +44,18 @@ class ConsoleSite(UnfoldAdminSite):
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
         """Let only accounts of the console in, under the console's own content policy."""
         return csp_update(UNFOLD_NEEDS)(super().admin_view(view, cacheable))
+
+    def take_records(self) -> None:
+        """Register the records that the rooms list in their ``admin`` modules."""
+        autodiscover_modules("admin")
+        for model, admin in RECORDS:
+            if not self.is_registered(model):
+                self.register(model, admin)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Our pages and those of the records."""
+        self.take_records()
+        return super().get_urls()
 
     def extra_urls(self) -> list[URLPattern]:
         """Our pages, before those of the admin."""

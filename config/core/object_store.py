@@ -1,14 +1,14 @@
-"""What an S3 store can do beyond keeping bytes: signed addresses, copies under other keys."""
+"""What an S3 store can do beyond keeping bytes: signed addresses, copies under other keys.
+
+The store's library is imported where it is used: it takes as long to import as a dozen of our own
+modules, and an installation whose blobs lie on a disk never needs it.
+"""
 
 import shutil
 import tempfile
 from datetime import datetime, timedelta
 from typing import IO, Any
 
-import boto3
-from boto3.exceptions import Boto3Error
-from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from config.core import clock
@@ -18,10 +18,6 @@ from config.core.storage import INCOMING, blob_storage
 IN_MEMORY_BYTES = 4 << 20
 # One request copies so much; the library would ask for each 8 MiB.
 COPY_PART_BYTES = 1 << 30
-# What an S3 store's refusal or silence is raised as.
-REFUSALS = (Boto3Error, BotoCoreError, ClientError)
-# What reading and writing may raise where a disk or a store fails.
-STORE_FAILURES = (OSError, *REFUSALS)
 
 
 class NotSignable(Conflict):
@@ -34,6 +30,21 @@ class NotSignable(Conflict):
 def is_s3() -> bool:
     """Whether blobs lie in a bucket."""
     return hasattr(blob_storage(), "bucket_name")
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What an S3 store's refusal or silence is raised as; nothing where there is no such store."""
+    if not is_s3():
+        return ()
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return (Boto3Error, BotoCoreError, ClientError)
+
+
+def store_failures() -> tuple[type[Exception], ...]:
+    """What reading and writing may raise where a disk or a store fails."""
+    return (OSError, *refusals())
 
 
 def expiry(seconds: int) -> datetime:
@@ -72,9 +83,11 @@ def copy(source: str, target: str, *, content_type: str) -> None:
     """Give the object ``source`` a second key inside its bucket; no byte passes through here.
 
     Raises:
-        STORE_FAILURES: the store refuses or does not answer.
+        store_failures: the store refuses or does not answer.
     """
     storage = _s3()
+    from boto3.s3.transfer import TransferConfig
+
     try:
         storage.connection.meta.client.copy(
             {"Bucket": storage.bucket_name, "Key": source},
@@ -96,11 +109,14 @@ def stream(key: str, *, offset_bytes: int = 0) -> IO[bytes]:
 
     Raises:
         FileNotFoundError: there is none under this key, or it ends before ``offset_bytes``.
-        STORE_FAILURES: the store refuses or does not answer; reading may raise it too.
+        store_failures: the store refuses or does not answer; reading may raise it too.
     """
+    bucket = _s3().bucket
+    from botocore.exceptions import ClientError
+
     try:
         place = {"Range": f"bytes={offset_bytes}-"} if offset_bytes else {}
-        body: IO[bytes] = _s3().bucket.Object(key).get(**place)["Body"]
+        body: IO[bytes] = bucket.Object(key).get(**place)["Body"]
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404", "InvalidRange"}:
             raise FileNotFoundError(key) from error
@@ -113,7 +129,7 @@ def fetch(key: str) -> IO[bytes]:
 
     Raises:
         FileNotFoundError: there is none under this key.
-        STORE_FAILURES: the store refuses or does not answer, or stops to.
+        store_failures: the store refuses or does not answer, or stops to.
     """
     local = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115
     with stream(key) as arriving:
@@ -146,6 +162,8 @@ def _signer(storage: Any) -> Any:
     public = settings.STORE.public_endpoint_url
     if not public:
         return storage.connection.meta.client
+    import boto3
+
     return boto3.client(
         "s3",
         aws_access_key_id=storage.access_key,

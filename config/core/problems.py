@@ -75,7 +75,7 @@ def _title(error: exceptions.APIException) -> str:
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: every refusal becomes a problem document."""
-    if isinstance(error, object_store.REFUSALS):
+    if isinstance(error, object_store.refusals()):
         log.warning("store.away", error_type=type(error).__name__)
         error = StoreAway(
             "The object store does not answer, or refuses.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.core.files.base import ContentFile
 
-from config.core.object_store import STORE_FAILURES
+from config.core.object_store import store_failures
 from config.core.storage import INCOMING, blob_storage
 
 _SAID = b"formulary"
@@ -26,13 +26,13 @@ def probe() -> StoreState:
     key = f"{INCOMING}/probe-{secrets.token_hex(8)}"
     try:
         store.exists(key)
-    except STORE_FAILURES as error:
+    except store_failures() as error:
         return StoreState(False, False, type(error).__name__)
     try:
         store.save(key, ContentFile(_SAID))
         with store.open(key) as stream:
             is_same = stream.read() == _SAID
         store.delete(key)
-    except STORE_FAILURES as error:
+    except store_failures() as error:
         return StoreState(True, False, type(error).__name__)
     return StoreState(True, is_same)

@@ -10,7 +10,8 @@ INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
     "config.console",
-    "django.contrib.admin",
+    # The console imports the rooms' records when its pages are routed (config/console/sites.py).
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,11 +1,10 @@
-"""Puts the prompt as a JSON object into the bucket that the settings name."""
+"""Puts the prompt as a JSON object into the bucket that the settings name.
+
+The store's library is imported with the first parcel: workers start without it.
+"""
 
 import json
 from typing import Any
-
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from deliveries.channels.base import Channel, Parcel, Receipt
 from deliveries.domain.delivery_targets import S3Target
@@ -20,6 +19,8 @@ class S3Channel(Channel):
 
     def deliver(self, parcel: Parcel) -> Receipt:
         """Put the object once."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
         assert isinstance(parcel.target, S3Target)
         bucket = self.means.bucket
         if not bucket.name:
@@ -45,6 +46,9 @@ class S3Channel(Channel):
         return Receipt({"uri": f"s3://{bucket.name}/{key}"})
 
     def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
         bucket, seconds = self.means.bucket, self.means.timeout_seconds
         return boto3.client(
             "s3",

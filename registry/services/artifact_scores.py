@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from config.core.object_store import STORE_FAILURES
+from config.core.object_store import store_failures
 from registry.domain import scores as rules
 from registry.domain.artifacts import UNKNOWN_LICENCE
 from registry.domain.packages import WEIGHTS_FILE
@@ -27,7 +27,7 @@ def look(found: Iterable[Blob]) -> dict[int, bool]:
     """Blob → whether the store has its bytes now; left out where the store doesn't say."""
     stored: dict[int, bool] = {}
     for blob in found:
-        with suppress(*STORE_FAILURES):
+        with suppress(*store_failures()):
             stored[blob.pk] = blobs.is_stored(blob)
     return stored
 

@@ -16,7 +16,7 @@ from config.core.actors import SYSTEM, Actor
 from config.core.digests import CHUNK_BYTES
 from config.core.errors import NoRoom
 from config.core.events import publish
-from config.core.object_store import STORE_FAILURES
+from config.core.object_store import store_failures
 from registry.artifact_selectors import as_record
 from registry.domain.artifacts import HEAD_BYTES, KINDS, fault_of_name, key_of, quarantine_of
 from registry.errors import BlobNotFound
@@ -110,7 +110,7 @@ def open_bytes(artifact: Artifact) -> tuple[bytes, IO[bytes]]:
     try:
         stream = blobs.stream(artifact.blob)
         return stream.read(CHUNK_BYTES), stream
-    except (BlobNotFound, *STORE_FAILURES) as error:
+    except (BlobNotFound, *store_failures()) as error:
         raise _unreadable(artifact, error) from error
 
 
@@ -122,7 +122,7 @@ def require_bytes(artifact: Artifact) -> None:
     """
     try:
         blobs.require_stored(artifact.blob)
-    except (BlobNotFound, *STORE_FAILURES) as error:
+    except (BlobNotFound, *store_failures()) as error:
         raise _unreadable(artifact, error) from error
 
 
@@ -186,7 +186,7 @@ def _store(pieces: Iterable[bytes]) -> tuple[Blob, bytes]:
     head = bytearray()
     try:
         blob = blobs.store_pieces(_seen(chain([first], flowing), head))
-    except (NoRoom, *STORE_FAILURES) as error:
+    except (NoRoom, *store_failures()) as error:
         log.warning("artifact.not_stored", error_type=type(error).__name__)
         raise ArtifactNotStored(
             "The store did not take the file; nothing of it is kept.",

@@ -14,7 +14,7 @@ from config.core import clock
 from config.core.actors import SYSTEM, Actor
 from config.core.errors import DomainError
 from config.core.events import publish
-from config.core.object_store import STORE_FAILURES
+from config.core.object_store import store_failures
 from registry import avatar_selectors as selectors
 from registry.domain.avatars import AvatarKeys, AvatarStatus, configuration_of
 from registry.domain.packages import (
@@ -108,7 +108,7 @@ def back_up_trained() -> int:
         try:
             back_up(avatar=avatar, reason=AvatarBackup.Reason.TRAINED, actor=SYSTEM)
             made += 1
-        except (DomainError, *STORE_FAILURES) as error:
+        except (DomainError, *store_failures()) as error:
             log.warning("avatar.not_backed_up", object=str(avatar.uuid), error=type(error).__name__)
     return made
 

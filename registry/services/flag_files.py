@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from config.core import storage
-from config.core.object_store import STORE_FAILURES
+from config.core.object_store import store_failures
 from registry import avatar_selectors as selectors
 from registry.domain.avatars import AvatarKeys
 from registry.models import Avatar
@@ -37,7 +37,7 @@ def settle(avatar_id: int) -> None:
     """Write the file; a store that fails is met again by ``sweep``."""
     try:
         write(avatar_id)
-    except STORE_FAILURES as error:
+    except store_failures() as error:
         log.warning(
             "flags_file.not_written", object=f"avatar {avatar_id}", error=type(error).__name__
         )

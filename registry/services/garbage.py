@@ -12,7 +12,7 @@ from config.core import clock, storage
 from config.core.actors import SYSTEM, Actor
 from config.core.events import publish
 from config.core.failpoints import failpoint
-from config.core.object_store import STORE_FAILURES
+from config.core.object_store import store_failures
 from registry.models import Blob, ErasedBlob, GarbageRun, Hold
 from registry.services import artifacts, backup_retention, holds
 from registry.storage_events import GarbageCollected, GarbageStarted
@@ -146,7 +146,7 @@ def _erased(pk: int, run: GarbageRun, cutoff: datetime) -> bool:
     """Erase one blob; False where the store refused, or did not answer."""
     try:
         _erase(pk, run, cutoff)
-    except STORE_FAILURES as error:
+    except store_failures() as error:
         log.warning("garbage.refused", object=f"blob {pk}", error_type=type(error).__name__)
         return False
     return True

@@ -1,11 +1,11 @@
-"""The copy of records in an outside table: one port, and DynamoDB behind it."""
+"""The copy of records in an outside table: one port, and DynamoDB behind it.
+
+The table's library is imported where a table is asked: most installations have none.
+"""
 
 from functools import lru_cache
 from typing import Any, Protocol
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from registry.domain.artifact_items import item_of, record_of
@@ -34,14 +34,17 @@ class DynamoRecords:
     """A table whose key is ``name`` (S); attributes are typed S and N."""
 
     def __init__(self, client: Any, table: str) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
         self._client = client
         self._table = table
+        self._failures = (BotoCoreError, ClientError)
 
     def put(self, record: Record) -> None:
         """``PutItem``: the whole item, so that a repeated one changes nothing."""
         try:
             self._client.put_item(TableName=self._table, Item=item_of(record))
-        except (BotoCoreError, ClientError) as error:
+        except self._failures as error:
             raise self._refusal(error) from error
 
     def get(self, name: str) -> Record | None:
@@ -50,7 +53,7 @@ class DynamoRecords:
             answer = self._client.get_item(
                 TableName=self._table, Key={"name": {"S": name}}, ConsistentRead=True
             )
-        except (BotoCoreError, ClientError) as error:
+        except self._failures as error:
             raise self._refusal(error) from error
         return record_of(answer["Item"]) if "Item" in answer else None
 
@@ -58,7 +61,7 @@ class DynamoRecords:
         """``DeleteItem`` by name."""
         try:
             self._client.delete_item(TableName=self._table, Key={"name": {"S": name}})
-        except (BotoCoreError, ClientError) as error:
+        except self._failures as error:
             raise self._refusal(error) from error
 
     def _refusal(self, error: Exception) -> RecordNotMirrored:
@@ -79,6 +82,9 @@ def mirror() -> RecordStore | None:
 @lru_cache(maxsize=4)
 def _client(region: str, endpoint_url: str) -> Any:
     """Made when a record is first mirrored; a request waits a few seconds for it at most."""
+    import boto3
+    from botocore.config import Config
+
     return boto3.client(
         "dynamodb",
         region_name=region,

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 
 from config.core import clock, object_store, storage
-from config.core.object_store import STORE_FAILURES
+from config.core.object_store import store_failures
 from registry.domain.artifacts import BINARY, content_type_of
 from registry.models import Blob, StorageAlias
 from registry.storage_errors import KeyInvalid, KeyNotFound
@@ -71,7 +71,7 @@ def settle(key: str) -> None:
     """Make the bucket agree with the row, for one key.
 
     Raises:
-        STORE_FAILURES: the store does not answer; the row still says what is to be done.
+        store_failures: the store does not answer; the row still says what is to be done.
     """
     with transaction.atomic():
         _wait_for_store()
@@ -111,7 +111,7 @@ def _settle_quietly(key: str) -> bool:
     """A store that is away costs the caller nothing: the row is there, and a sweep comes by."""
     try:
         settle(key)
-    except STORE_FAILURES as error:
+    except store_failures() as error:
         log.warning("storage_alias.unsettled", error_type=type(error).__name__)
         return False
     return True

@@ -2,6 +2,9 @@
 
 import sys
 
-from serving.node.server import main
+from config.core.starting import undisturbed_imports
+
+with undisturbed_imports():
+    from serving.node.server import main
 
 sys.exit(main())

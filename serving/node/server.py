@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 
 from config.core.errors import DomainError
+from config.core.starting import undisturbed_imports
 from registry.domain.base_folder import base_facts
 from serving.engines import ENGINES, engine_class
 from serving.engines.errors import EngineRefused
@@ -197,7 +198,8 @@ def serve(options: NodeOptions) -> None:
         DomainError: the node can't start; the message says why.
     """
     configure_log()
-    node = build_node(options)
+    with undisturbed_imports():
+        node = build_node(options)
     listener = socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+import config.urls  # noqa: F401 - where the console takes the rooms' records
 from config.accounts.models import ApiToken
 from config.accounts.roles import Role
 from config.core.admin import RECORDS
