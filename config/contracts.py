@@ -1,11 +1,12 @@
 """The outward contracts: where each one's paths are, how it says "not found" and "who are you"."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, URLPattern, re_path, resolve
 from django.views.decorators.csrf import csrf_exempt
@@ -21,32 +22,22 @@ _PROBLEM = {"Content-Type": problems.CONTENT_TYPE}
 
 @dataclass(frozen=True)
 class Contract:
-    """One contract: its mount, the module of its paths, and its own answer to an unknown path."""
+    """One contract: its mount, the module of its paths, and what a refusal looks like in it."""
 
     mount: str
     urls: str
-    not_found: Callable[[HttpRequest], HttpResponse]
-    # From a problem document to what a refusal looks like here, before any view is asked.
+    # From a problem document to what is said here instead, before any view is asked.
     refused: Callable[[Mapping[str, Any]], Refusal]
+    nothing_here: str = NOTHING_HERE
 
-
-def _not_found_as_detail(_: HttpRequest) -> HttpResponse:
-    return JsonResponse({"detail": "Not Found"}, status=404)
-
-
-def _not_found_as_coded_detail(_: HttpRequest) -> HttpResponse:
-    body = problems.problem(status=404, code="not-found", title="Not found", detail=NOTHING_HERE)
-    return JsonResponse({key: body[key] for key in ("detail", "code", "request_id")}, status=404)
-
-
-def _not_found_as_problem(_: HttpRequest) -> HttpResponse:
-    body = problems.problem(status=404, code="not-found", title="Not found", detail=NOTHING_HERE)
-    said = {**body, "invalid_params": []}
-    return JsonResponse(said, status=404, content_type=problems.CONTENT_TYPE)
-
-
-def _not_found_as_error(_: HttpRequest) -> HttpResponse:
-    return JsonResponse({"error": NOTHING_HERE, "error_code": "NOT_FOUND"}, status=404)
+    def not_found(self) -> HttpResponse:
+        """The answer to a path that the contract does not have."""
+        told = self.refused(
+            problems.problem(
+                status=404, code="not-found", title="Not found", detail=self.nothing_here
+            )
+        )
+        return HttpResponse(json.dumps(told.body), status=404, headers=dict(told.headers))
 
 
 def _words(problem: Mapping[str, Any]) -> str:
@@ -72,15 +63,11 @@ def _refused_as_error(problem: Mapping[str, Any]) -> Refusal:
 
 
 SAGEMAKER = Contract(
-    "sagemaker", "serving.api.sagemaker_urls", _not_found_as_detail, _refused_as_detail
+    "sagemaker", "serving.api.sagemaker_urls", _refused_as_detail, nothing_here="Not Found"
 )
-MANAGER = Contract(
-    "manager", "deliveries.api.manager_urls", _not_found_as_problem, _refused_as_problem
-)
-ARTIFACTS = Contract("lambda", "registry.api.artifact_urls", _not_found_as_error, _refused_as_error)
-AVATARS = Contract(
-    "avatar", "registry.api.avatar_urls", _not_found_as_coded_detail, _refused_as_coded_detail
-)
+MANAGER = Contract("manager", "deliveries.api.manager_urls", _refused_as_problem)
+ARTIFACTS = Contract("lambda", "registry.api.artifact_urls", _refused_as_error)
+AVATARS = Contract("avatar", "registry.api.avatar_urls", _refused_as_coded_detail)
 CONTRACTS = (SAGEMAKER, MANAGER, ARTIFACTS, AVATARS)
 # Whose shape a refusal has where the body may not be read: of ``/adapters`` and ``/adapters/{x}``
 # the manager's, whose problem documents have SageMaker's ``detail`` too.
@@ -117,7 +104,7 @@ def hand_on(request: HttpRequest, contract: Contract, path: str) -> HttpResponse
     try:
         match = resolve(f"/{path}", urlconf=contract.urls)
     except Resolver404:
-        return contract.not_found(request)
+        return contract.not_found()
     request.resolver_match = match
     response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
     return response
@@ -142,6 +129,6 @@ def unknown_below(contract: Contract) -> URLPattern:
 
     @csrf_exempt
     def view(request: HttpRequest) -> HttpResponseBase:
-        return contract.not_found(request)
+        return contract.not_found()
 
     return re_path(rf"^{contract.mount}(?:/[\s\S]*)?\Z", view)

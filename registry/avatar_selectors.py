@@ -7,10 +7,10 @@ from uuid import UUID
 from django.db.models import QuerySet, Sum
 
 from config.accounts.models import User
-from registry.domain.avatars import AVATAR_NAME, AvatarStatus, fault_of_file_name, status_of
+from registry.domain.avatars import AVATAR_NAME, AvatarStatus, fault_of_file_name
 from registry.errors import AvatarBackupNotFound, AvatarNotFound, TrainingFileNotFound
 from registry.models import Avatar, AvatarBackup, TrainingFile, TrainingRun, Version
-from registry.states import TrainingState
+from registry.states import OPEN_TRAINING_STATES, TrainingState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +64,9 @@ def state_of(avatar: Avatar) -> AvatarState:
     return AvatarState(
         status=status_of(
             has_weights=version is not None,
-            is_training=run is not None and run.is_open,
-            has_failed=run is not None and _is_last_word(avatar, run),
+            run_state=run.state if run is not None else None,
+            run_ended_at=run.finished_at if run is not None else None,
+            restored_at=avatar.restored_at,
         ),
         version=version,
         last_run=run,
@@ -73,13 +74,23 @@ def state_of(avatar: Avatar) -> AvatarState:
     )
 
 
-def _is_last_word(avatar: Avatar, run: TrainingRun) -> bool:
-    """Whether ``run`` failed and nothing was restored since."""
-    if run.state != TrainingState.FAILED:
-        return False
-    return avatar.restored_at is None or (
-        run.finished_at is not None and run.finished_at > avatar.restored_at
-    )
+def status_of(
+    *,
+    has_weights: bool,
+    run_state: str | None,
+    run_ended_at: datetime | None,
+    restored_at: datetime | None,
+) -> AvatarStatus:
+    """The state of an adapter by its newest training that nobody cancelled; None: there is none.
+
+    A training that failed has the last word until something is restored.
+    """
+    if run_state in OPEN_TRAINING_STATES:
+        return AvatarStatus.TRAINING
+    is_newer = restored_at is None or (run_ended_at is not None and run_ended_at > restored_at)
+    if run_state == TrainingState.FAILED and is_newer:
+        return AvatarStatus.TRAINING_FAILED
+    return AvatarStatus.TRAINED if has_weights else AvatarStatus.UNTRAINED
 
 
 def current_version(avatar: Avatar) -> Version | None:

@@ -37,15 +37,6 @@ class AvatarStatus(StrEnum):
     TRAINING_FAILED = "training_failed"
 
 
-def status_of(*, has_weights: bool, is_training: bool, has_failed: bool) -> AvatarStatus:
-    """The state of an adapter; ``has_failed``: so ended the last thing that could give weights."""
-    if is_training:
-        return AvatarStatus.TRAINING
-    if has_failed:
-        return AvatarStatus.TRAINING_FAILED
-    return AvatarStatus.TRAINED if has_weights else AvatarStatus.UNTRAINED
-
-
 def check_avatar_name(name: str) -> None:
     """Refuse a name that could not stand in an address, a key and a file name.
 

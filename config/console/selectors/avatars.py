@@ -14,7 +14,7 @@ from config.accounts.models import User
 from config.console import words
 from registry import avatar_selectors as selectors
 from registry import training_selectors
-from registry.domain.avatars import AvatarStatus, Recommendation, recommend, status_of
+from registry.domain.avatars import AvatarStatus, Recommendation, recommend
 from registry.models import (
     Avatar,
     AvatarBackup,
@@ -23,7 +23,7 @@ from registry.models import (
     TrainingRun,
     Version,
 )
-from registry.states import OPEN_TRAINING_STATES, TrainingState
+from registry.states import TrainingState
 
 SHOWN_RUNS, SHOWN_BACKUPS = 10, 50
 
@@ -58,7 +58,7 @@ class AvatarPage:
 
 
 def avatar_list(owner: User) -> QuerySet[Avatar]:
-    """The account's avatars, each with what ``status_word`` and the list's row need."""
+    """The account's avatars, each with what ``status_of_row`` and the list's row need."""
     runs = (
         TrainingRun.objects.filter(adapter=OuterRef("adapter"))
         .exclude(state=TrainingState.CANCELLED)
@@ -78,13 +78,12 @@ def avatar_list(owner: User) -> QuerySet[Avatar]:
 
 
 def status_of_row(row: ListedAvatar) -> AvatarStatus:
-    """The state of an avatar of ``avatar_list``, as ``avatar_selectors.state_of`` says it."""
-    state, ended_at = row.run_state, row.run_finished_at
-    is_newer = row.restored_at is None or (ended_at is not None and ended_at > row.restored_at)
-    return status_of(
+    """The state of an avatar of ``avatar_list``."""
+    return selectors.status_of(
         has_weights=row.has_weights,
-        is_training=state in OPEN_TRAINING_STATES,
-        has_failed=state == TrainingState.FAILED and is_newer,
+        run_state=row.run_state,
+        run_ended_at=row.run_finished_at,
+        restored_at=row.restored_at,
     )
 
 
