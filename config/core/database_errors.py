@@ -33,6 +33,7 @@ def as_busy(error: BaseException) -> DatabaseBusy | None:
     log.warning("database.busy", code=state, error_type=type(error.__cause__ or error).__name__)
     return DatabaseBusy(
         _TOO_SLOW.get(state, "The database does not answer."),
-        fix=f"Nothing of this request was kept; send it again in {RETRY_AFTER_SECONDS} seconds.",
+        fix=f"Send the same request again in {RETRY_AFTER_SECONDS} seconds; what of it was not "
+        "finished was undone.",
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )

@@ -1,7 +1,7 @@
 """The options of the medical system, each with an effect here, or checked against the house."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,10 @@ class SystemConfiguration:
     clinical_trial_mode: bool = False
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            rule = _RULES.get(field.name)
-            fault = rule(getattr(self, field.name)) if rule else ""
-            if fault:
-                value = getattr(self, field.name)
-                raise ConfigurationRefused(f"{field.name}={value!r}: {fault}", fix=_FIX)
+        for name, rule in _RULES.items():
+            value = getattr(self, name)
+            if fault := rule(value):
+                raise ConfigurationRefused(f"{name}={value!r}: {fault}", fix=_FIX)
 
     def settle(self) -> BaseModel:
         """The registered base, after what only the database can tell was compared.
