@@ -64,8 +64,8 @@ class Stack:
             "PORT": str(self.port),
             "FORMULARY_URL": self.url,
             "PYTHONUNBUFFERED": "1",
-            # register_node runs Django's checks before any worker starts; in each of six workers,
-            # at each start, they would import all pages and take a second of the processor.
+            # migrate runs Django's checks before anything else starts; in each of six workers, at
+            # each start, they would import all pages and take a second of the processor.
             "CELERY_SKIP_CHECKS": "1",
         }
         # One torch thread a process; the node is told its own number.
@@ -166,8 +166,11 @@ class Stack:
         self.say("Preparing the database …")
         self.manage("migrate", "--no-input", "--verbosity", "0")
         if self.env.get("FORMULARY_ADMIN_USER"):
-            self.manage("ensure_admin")
+            self.manage("ensure_admin", "--skip-checks")
         self._import_base()
+        self._register_node()
+
+    def _register_node(self) -> None:
         secret_file = self.home / "keys" / f"{NODE}.secret"
         if not secret_file.exists():
             secret_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -177,7 +180,7 @@ class Stack:
         token = self.manage(
             "register_node", NODE, "--base", self._slug, "--engine", self._engine,
             "--url", f"http://127.0.0.1:{self._node_port}",
-            "--secret-file", str(secret_file), "--issue-agent-token",
+            "--secret-file", str(secret_file), "--issue-agent-token", "--skip-checks",
         )  # fmt: skip
         self._secret_file = secret_file
         self._agent_env = {
@@ -193,10 +196,10 @@ class Stack:
 
     def _import_base(self) -> None:
         if self._slug != self._base:
-            self.manage("import_base", self._base, "--slug", self._slug)
+            self.manage("import_base", self._base, "--slug", self._slug, "--skip-checks")
             return
         self.say(f"Preparing the base model {self._base} (once, about a minute) …")
-        self.manage("import_base", "--packaged", self._base)
+        self.manage("import_base", "--packaged", self._base, "--skip-checks")
 
     def _celery(self, name: str, queues: str, concurrency: int) -> list[str]:
         return [
