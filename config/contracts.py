@@ -81,7 +81,8 @@ _AT_THE_ROOT: Mapping[str, Contract] = {
     "artifacts": ARTIFACTS,
 }
 _HUB = "/api/models"
-_SWITCHES = ("activate", "deactivate")
+SWITCHES = frozenset({"activate", "deactivate"})
+"""What follows an id in the manager's paths, where avatars have a name."""
 
 
 def refusal_at(path: str, problem: Mapping[str, Any]) -> Refusal:
@@ -90,7 +91,7 @@ def refusal_at(path: str, problem: Mapping[str, Any]) -> Refusal:
     contract = next((found for found in CONTRACTS if found.mount == first), None)
     if contract is None:
         contract = _AT_THE_ROOT.get(first)
-        if first == "adapters" and len(rest) > 1 and rest[1] not in _SWITCHES:
+        if first == "adapters" and len(rest) > 1 and rest[1] not in SWITCHES:
             contract = AVATARS
     if contract is not None:
         return contract.refused(problem)

@@ -15,17 +15,17 @@ from config.contracts import (
     AVATARS,
     MANAGER,
     SAGEMAKER,
+    SWITCHES,
     Contract,
     everything_below,
     hand_on,
 )
+from config.core import strict_json
 from config.unclear_registrations import AmbiguousRegistration, IncompleteRegistration
 from registry.domain.refs import is_uuid
-from serving.sagemaker.requests import parse_json
 
 SOURCE = "src"
 FILES = ("file_path", "metadata_uri")
-SWITCHES = frozenset({"activate", "deactivate"})
 _ambiguous, _incomplete = AmbiguousRegistration.as_view(), IncompleteRegistration.as_view()
 
 
@@ -79,7 +79,7 @@ def deliveries(request: HttpRequest, path: str) -> HttpResponseBase:
 def _fields(request: HttpRequest) -> frozenset[str]:
     """The names in a JSON body; those of the query where the body is no JSON, or is empty."""
     try:
-        body = parse_json(request.body)
+        body = strict_json.parse(request.body)
     except (RequestDataTooBig, UnreadablePostError):
         # Its own view refuses it, with the reason.
         return frozenset({FILES[0]})

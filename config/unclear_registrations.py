@@ -12,10 +12,9 @@ from config.accounts.permissions import needs_any
 from config.accounts.roles import Act
 from config.core import problems
 from config.core.errors import Invalid
-from config.core.strict_json import NameTwice
+from config.core.strict_json import NameTwice, parse
 from deliveries.api.manager_base import ManagerView
 from serving.sagemaker.errors import FieldsInvalid
-from serving.sagemaker.requests import parse_json
 from serving.sagemaker.validation import read_register_request
 
 _FIX = (
@@ -74,7 +73,7 @@ def _faults(request: HttpRequest) -> str:
     """What SageMaker's own door would say of the fields."""
     data: Any
     try:
-        data = parse_json(request.body)
+        data = parse(request.body)
     except NameTwice as error:
         raise ParseError(f"JSON parse error: {error}.") from None
     except ValueError:

@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 
+from config.console.asked import is_key
+
 SIZE = 50
 
 
@@ -23,7 +25,7 @@ def key_page(rows: QuerySet[Any], query: Mapping[str, str], *, size: int = SIZE)
     """The rows before the key in ``query["before"]``."""
     before = str(query.get("before", ""))
     kept = {key: value for key, value in query.items() if key != "before" and value}
-    if before.isascii() and before.isdigit() and len(before) < 19:
+    if is_key(before):
         rows = rows.filter(pk__lt=int(before))
     found = list(rows.order_by("-pk")[: size + 1])
     older = ""

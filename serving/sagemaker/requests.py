@@ -28,16 +28,6 @@ class Headers(dict[str, str]):
         return super().get(name.lower(), default)
 
 
-def parse_json(raw: bytes) -> Any:
-    """The JSON value in ``raw``; numbers are finite, and no object has a name twice.
-
-    Raises:
-        NameTwice: naming the member.
-        ValueError: it is no JSON; the message holds positions and nothing of the text.
-    """
-    return strict_json.parse(raw)
-
-
 class Request:
     """Body, headers, query and path of one request.
 
@@ -71,9 +61,10 @@ class Request:
         """The parsed body.
 
         Raises:
-            ValueError: it is no JSON.
+            NameTwice: an object in it has a name twice; the message names it.
+            ValueError: it is no JSON; the message holds positions and nothing of the text.
         """
-        return parse_json(self.body)
+        return strict_json.parse(self.body)
 
     async def json(self) -> Any:
         """The parsed body, for code that awaits it."""

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from serving.sagemaker.requests import Headers, parse_json
+from config.core import strict_json
+from serving.sagemaker.requests import Headers
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
@@ -61,7 +62,7 @@ class Response:
         if not self.body:
             return {}
         try:
-            return parse_json(self.body)
+            return strict_json.parse(self.body)
         except ValueError:
             return self.text
 
