@@ -6,7 +6,8 @@ from config.core.database_limits import UNLIMITED, Limits
 
 from .house import FORMULARY_HOME, env
 
-# The entry points say what they are (config/asgi.py, config/celery.py, manage.py).
+# The entry points say what they are (config/asgi.py, config/celery.py, manage.py); of workers, the
+# control loop is ``worker`` and Celery's, one task at a time, are ``tasks``.
 FORMULARY_PROCESS = env.str("FORMULARY_PROCESS", default="command")
 try:
     _LIMITS = {
@@ -20,6 +21,7 @@ try:
         ),
         "command": UNLIMITED,
     }
+    _LIMITS["tasks"] = _LIMITS["worker"]
 except ValueError as _error:
     raise environ.ImproperlyConfigured(
         f"WEB_STATEMENT_SECONDS, WEB_LOCK_SECONDS, WORKER_STATEMENT_SECONDS, WORKER_LOCK_SECONDS: "
@@ -27,7 +29,7 @@ except ValueError as _error:
     ) from None
 if FORMULARY_PROCESS not in _LIMITS:
     raise environ.ImproperlyConfigured(
-        f"FORMULARY_PROCESS is {FORMULARY_PROCESS!r}; it must be web, worker or command"
+        f"FORMULARY_PROCESS is {FORMULARY_PROCESS!r}; it must be web, worker, tasks or command"
     )
 
 DATABASE_URL = env.str("DATABASE_URL", default="")
@@ -35,12 +37,20 @@ if DATABASE_URL:
     DATABASES = {"default": env.db_url("DATABASE_URL")}
     if "postgresql" in DATABASES["default"]["ENGINE"]:
         DATABASES["default"]["CONN_MAX_AGE"] = 0
-        DATABASES["default"]["OPTIONS"] = {
+        DATABASES["default"]["OPTIONS"] = {"options": _LIMITS[FORMULARY_PROCESS].options()}
+        if FORMULARY_PROCESS == "tasks":
+            # Celery closes all connections, and a pool with its threads, around each task: a plain
+            # connection costs a fraction of a pool that is made anew for every one.
+            DATABASES["default"]["OPTIONS"]["connect_timeout"] = 10
+        else:
             # reconnect_timeout ends the pool's growing waits: a database that was away for
             # minutes is found again within seconds.
-            "pool": {"min_size": 1, "max_size": 12, "timeout": 10, "reconnect_timeout": 10},
-            "options": _LIMITS[FORMULARY_PROCESS].options(),
-        }
+            DATABASES["default"]["OPTIONS"]["pool"] = {
+                "min_size": 1,
+                "max_size": 12,
+                "timeout": 10,
+                "reconnect_timeout": 10,
+            }
 else:
     DATABASES = {
         "default": {
