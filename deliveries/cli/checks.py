@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from config.core.pauses import growing
+
 from .api import Api
 from .endings import Away, Exit, Refused, WrongUse
 from .screen import Screen
@@ -94,6 +96,7 @@ def wait_for_checks(
         Away: they are not over in time.
     """
     deadline = time.monotonic() + timeout_seconds
+    pauses = growing(longest_seconds=LOOK_SECONDS)
     while True:
         newest: dict[str, dict[str, Any]] = {}
         for run in api.newest("checks", version=ref):
@@ -107,7 +110,7 @@ def wait_for_checks(
                 fix=f"Ask again with: formulary check {ref}",
                 code="timeout",
             )
-        time.sleep(LOOK_SECONDS)
+        time.sleep(next(pauses))
 
 
 def report_of(runs: list[dict[str, Any]]) -> Report:

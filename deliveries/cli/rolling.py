@@ -5,6 +5,8 @@ import sys
 import time
 from typing import Any
 
+from config.core.pauses import growing
+
 from .api import Api, part
 from .endings import Away, Exit, WrongUse
 from .screen import Screen
@@ -84,6 +86,7 @@ def _followed(
 ) -> dict[str, Any]:
     """The rollout when it is over, or waits for a person."""
     deadline = time.monotonic() + timeout_seconds
+    pauses = growing(longest_seconds=LOOK_SECONDS)
     said = ""
     while rollout["state"] in MOVING:
         if rollout["sentence"] != said:
@@ -95,7 +98,7 @@ def _followed(
                 fix=f"Look at it with: formulary status --deployment {rollout['deployment']}",
                 code="timeout",
             )
-        time.sleep(LOOK_SECONDS)
+        time.sleep(next(pauses))
         rollout = api.json("GET", f"rollouts/{rollout['uuid']}")
     return rollout
 

@@ -13,6 +13,7 @@ from config.accounts.api.base import ApiView
 from config.accounts.authentication import actor_of_request
 from config.accounts.permissions import needs
 from config.accounts.roles import Act
+from config.core.pauses import growing
 from serving.domain import shown
 from serving.domain.engine_profiles import EngineProfile
 from serving.errors import RegistrationNotFound
@@ -174,8 +175,9 @@ def _unload(data: object, raw_request: Request) -> Response:
 def _when_settled(row: Deployment) -> RegistrationFacts:
     """The registration once it is loaded or has failed, or as it is when the wait is over."""
     until = time.monotonic() + settings.SAGEMAKER_REGISTER_WAIT_SECONDS
+    pauses = growing(longest_seconds=_LOOK_EVERY_SECONDS)
     while (facts := facts_of(row)).state is RegistrationState.LOADING:
         if time.monotonic() >= until:
             break
-        time.sleep(_LOOK_EVERY_SECONDS)
+        time.sleep(next(pauses))
     return facts

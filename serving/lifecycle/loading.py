@@ -11,6 +11,7 @@ import structlog
 
 from compliance.errors import NotPermitted
 from config.accounts.roles import Act
+from config.core.pauses import growing
 from registry.models import Adapter, BaseModel, Version
 from serving.lifecycle import lookups, memory
 from serving.lifecycle.acting import Acting, in_thread
@@ -152,13 +153,14 @@ async def awaited(look: Callable[[], T | None], timeout_seconds: float, what: st
         LifecycleOverdue: there was none in time.
     """
     until = time.monotonic() + timeout_seconds
+    pauses = growing(longest_seconds=_LOOK_EVERY_SECONDS)
     while (found := await in_thread(look)) is None:
         if time.monotonic() >= until:
             raise LifecycleOverdue(
                 f"{what} has not ended within {timeout_seconds:g} s.",
                 fix="It goes on: ask for its state, or look at the nodes and the alerts.",
             )
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        await asyncio.sleep(next(pauses))
     return found
 
 

@@ -29,6 +29,7 @@ BATCH_SECONDS = 1.0
 MAX_ATTEMPTS = 5
 GIVE_UP_AFTER = 3
 TRIES = 4
+PAUSE_SECONDS = 0.25
 # The node can't answer this item at all: a row without an answer, which counts as wrong.
 ITEM_REFUSALS = frozenset({"prompt_too_long", "invalid", "answer_failed"})
 
@@ -176,5 +177,5 @@ def _tries() -> Iterator[int]:
     """1, 2, … with growing pauses between: for a broken connection, a lease on its way."""
     for attempt in range(1, TRIES + 1):
         if attempt > 1:
-            time.sleep(0.25 * attempt)
+            time.sleep(PAUSE_SECONDS * attempt)
         yield attempt

@@ -1,5 +1,6 @@
 """Rows and packages that the gateway routes by, and real servers in threads."""
 
+import asyncio
 import itertools
 import json
 import socket
@@ -44,21 +45,56 @@ def until(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
     return value
 
 
+class _Server(uvicorn.Server):
+    """Ready, and gone, in the moment that it is: uvicorn's own looks every tenth of a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            await super().startup(sockets)
+        finally:
+            self.is_ready.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._ending.wait()
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._ending.set)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        state = self.server_state
+        for listener in [*self.servers, *(sockets or [])]:
+            listener.close()
+        for each in list(state.connections):
+            each.shutdown()
+        if state.tasks:
+            _, late = await asyncio.wait(state.tasks, timeout=1)
+            for task in late:
+                task.cancel()
+        # A connection that has nothing more to send closes in the loop's next rounds.
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await self.lifespan.shutdown()
+
+
 @contextmanager
 def served(app: Any) -> Iterator[str]:
     """The URL of a real uvicorn with ``app`` in a thread."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = _Server(uvicorn.Config(app, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    until(lambda: server.started or not thread.is_alive())
-    assert server.started, "the server did not start"
+    assert server.is_ready.wait(10) and server.started, "the server did not start"
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.end()
         thread.join(10)
         listener.close()
 

@@ -151,7 +151,7 @@ def test_without_the_database_it_serves_as_leases_and_policies_allow(
 ) -> None:
     long_lease = world.deployment(world.version(default="long"))
     short = world.version(default="short", is_permitted=False)
-    make.permit(short, ttl_seconds=4)
+    make.permit(short, ttl_seconds=2)
     short_lease = world.deployment(short)
     careful = world.deployment(
         world.version(default="x"), policy={"when_control_is_away": "refuse"}
