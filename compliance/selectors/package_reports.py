@@ -8,16 +8,19 @@ from registry.domain.base_folder import BaseFacts
 from registry.models import BaseModel
 
 
+def registered(row: BaseModel) -> Base:
+    """A registered base, to check packages against."""
+    return Base(BaseFacts.from_json(row.facts), row.known_names, Path(row.folder))
+
+
 def package_report(path: Path, base_model: BaseModel) -> PackageReport:
     """What ``check_adapter`` finds at ``path`` against a registered base; nothing is kept.
 
     Raises:
         Invalid: there is neither a folder nor a ZIP archive that can be read.
     """
-    names = [base_model.slug, base_model.folder, *base_model.declared_names]
-    base = Base(BaseFacts.from_json(base_model.facts), names, Path(base_model.folder))
     try:
-        return report_on(path, base)
+        return report_on(path, registered(base_model))
     except PathUnusable as error:
         raise Invalid(f"{error}.", fix="Give the adapter's folder or its ZIP archive.") from error
     except OSError as error:

@@ -53,9 +53,7 @@ def evidence_snapshot(version: Version) -> Snapshot:
 
 def base_of(base: BaseModel) -> BaseSection:
     """The base's section."""
-    return base_section(
-        BaseFacts.from_json(base.facts), names=[base.slug, base.folder, *base.declared_names]
-    )
+    return base_section(BaseFacts.from_json(base.facts), names=base.known_names)
 
 
 def label_of(version: Version) -> LabelSection | None:

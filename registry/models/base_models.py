@@ -25,3 +25,8 @@ class BaseModel(PublicModel):
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def known_names(self) -> list[str]:
+        """All names by which an adapter may declare this base."""
+        return [self.slug, self.folder, *self.declared_names]

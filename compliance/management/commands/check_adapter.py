@@ -140,11 +140,11 @@ def _find_base(name: str) -> Base:
 
 
 def _registered_base(name: str) -> Base | None:
-    from registry.domain.base_folder import BaseFacts  # with a folder no model is ever imported
+    # Here, because with a folder no model is ever imported.
+    from compliance.selectors.package_reports import registered
     from registry.models import BaseModel
 
     for row in BaseModel.objects.order_by("slug"):
-        names = [row.slug, row.folder, *row.declared_names]
-        if name in names:
-            return Base(BaseFacts.from_json(row.facts), names, Path(row.folder))
+        if name in row.known_names:
+            return registered(row)
     return None
