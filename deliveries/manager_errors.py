@@ -1,7 +1,6 @@
 """What can go wrong with entries and compositions of the LoRA manager."""
 
 from config.core.errors import DomainError, ErrorKind
-from config.core.errors import StoreAway as StoreAway
 
 
 class EntryNotFound(DomainError):

@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from django.conf import settings
 
+from config.core.errors import StoreAway
 from deliveries.domain.file_refs import S3Object
-from deliveries.manager_errors import StoreAway
 
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
 _REFUSED = frozenset({"403", "AccessDenied"})

@@ -6,10 +6,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from config.core.errors import StoreAway
 from deliveries.domain.composition_formats import Format
 from deliveries.domain.entry_values import MAX_NAME, MAX_ORDINAL, MAX_TAG, MAX_TAGS
 from deliveries.domain.file_refs import MAX_LETTERS
-from deliveries.manager_errors import StoreAway
 from deliveries.models import LoraEntry, Validation
 from deliveries.selectors.entries import ORDERS
 from deliveries.services.metadata import preview_address

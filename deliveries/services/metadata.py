@@ -7,11 +7,12 @@ from typing import Any
 from django.conf import settings
 
 from config.core import clock
+from config.core.errors import StoreAway
 from config.core.texts import find_unstorable
 from deliveries import object_store
 from deliveries.domain import mirrors
 from deliveries.domain.file_refs import S3, S3Object, parse_s3
-from deliveries.manager_errors import MetadataRefused, StoreAway
+from deliveries.manager_errors import MetadataRefused
 from deliveries.models import LoraEntry
 
 MAX_BYTES = 64 * 1024

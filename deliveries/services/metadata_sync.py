@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from config.core.actors import Actor
+from config.core.errors import StoreAway
 from deliveries.domain.file_refs import S3
-from deliveries.manager_errors import EntryNotFound, FilePathRefused, StoreAway
+from deliveries.manager_errors import EntryNotFound, FilePathRefused
 from deliveries.models import LoraEntry
 from deliveries.selectors.entries import entries as present
 from deliveries.services import entries, metadata, settling

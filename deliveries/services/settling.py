@@ -14,8 +14,9 @@ from kombu.exceptions import OperationalError
 from compliance.services import audit
 from config.core import broker, egress
 from config.core.actors import SYSTEM
+from config.core.errors import StoreAway
 from config.core.heartbeats import beating
-from deliveries.manager_errors import FilePathRefused, StoreAway
+from deliveries.manager_errors import FilePathRefused
 from deliveries.models import LoraEntry, Validation
 from deliveries.services import files, metadata
 
