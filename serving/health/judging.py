@@ -95,7 +95,7 @@ def _workers(facts: BrokerFacts, nodes: Sequence[NodeFact]) -> Component:
 def _trainer(facts: BrokerFacts, work: WorkFact) -> Component:
     said = f"{work.trainings_running} under way, {work.trainings_waiting} waiting"
     if TRAINING in served_queues(facts):
-        return _errand("trainer", facts, work, f"it lives; {said}")
+        return _errand("trainer", TRAINING, work, f"it lives; {said}")
     if not needs_trainer(facts, work):
         said = "none runs, and no training is asked for"
         return Component(name="trainer", status=Status.OFF, detail=said)
@@ -105,13 +105,12 @@ def _trainer(facts: BrokerFacts, work: WorkFact) -> Component:
 
 def _courier(facts: BrokerFacts, work: WorkFact) -> Component:
     if DELIVERIES in served_queues(facts):
-        return _errand("courier", facts, work, "it lives")
+        return _errand("courier", DELIVERIES, work, "it lives")
     said = "none runs. Start the courier: what is due stands in the database"
     return Component(name="courier", status=Status.DEGRADED, detail=said)
 
 
-def _errand(name: str, facts: BrokerFacts, work: WorkFact, said: str) -> Component:
-    queue = TRAINING if name == "trainer" else DELIVERIES
+def _errand(name: str, queue: str, work: WorkFact, said: str) -> Component:
     for found in late(work, clock.now()):
         if found.queue == queue:
             detail = f"{found.message} Read its log and start the {name} again"
