@@ -1,4 +1,8 @@
-"""manage.py check_adapter as a program: exit codes, JSON, and no database with a folder."""
+"""manage.py check_adapter: exit codes, JSON, and no database with a folder.
+
+Programs of its own exit with 0, 1 and 2 beside a database that can't be opened. What else can't
+be checked ends in this process, where without ``django_db`` no database can be asked either.
+"""
 
 import json
 import os
@@ -10,6 +14,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from compliance.management.commands.check_adapter import Command
 from registry.domain.base_folder import base_facts
 from registry.models import BaseModel
 from tests.faults.adapters import adapter_config, write_adapter
@@ -41,6 +46,15 @@ def check_adapter(home: Path, *arguments: str) -> subprocess.CompletedProcess[st
     )
 
 
+def exit_code(arguments: list[str]) -> int:
+    """What the program would end with; what it says goes to this process's outputs."""
+    try:
+        Command().run_from_argv(["manage.py", "check_adapter", *arguments])
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_base(tmp_path_factory.mktemp("base") / "tiny-llama")
@@ -64,11 +78,19 @@ def test_a_faulty_folder_exits_1_and_says_how_to_mend_it(tmp_path: Path, base: P
     assert not (tmp_path / "EXECUTED").exists()
 
 
+def test_what_can_not_be_checked_exits_2_and_says_why(tmp_path: Path, base: Path) -> None:
+    """Where the database can't be opened, a name of a base leads to none."""
+    adapter = write_adapter(tmp_path / "a")
+    done = check_adapter(tmp_path, str(adapter), "--base", "nothing-of-that-name")
+    assert done.returncode == 2, done.stdout
+    assert "Give the folder of the base model" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["{adapter}"], "--base"),
-        (["{adapter}", "--base", "nothing-of-that-name"], "Give the folder of the base model"),
         (["{home}/none", "--base", "{base}"], "neither a folder nor a ZIP"),
         (["{adapter}", "--base", "{adapter}"], "lacks config.json"),
         (["", "--base", "{base}"], "PATH is empty"),
@@ -76,15 +98,19 @@ def test_a_faulty_folder_exits_1_and_says_how_to_mend_it(tmp_path: Path, base: P
         (["{adapter}/adapter_config.json", "--base", "{base}"], "no ZIP archive"),
     ],
 )
-def test_what_can_not_be_checked_exits_2_and_says_why(
-    arguments: list[str], words: str, tmp_path: Path, base: Path
+def test_each_reason_is_an_error_with_exit_2(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    base: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     adapter = write_adapter(tmp_path / "a")
     places = {"adapter": str(adapter), "base": str(base), "home": str(tmp_path)}
-    done = check_adapter(tmp_path, *[word.format(**places) for word in arguments])
-    assert done.returncode == 2, done.stdout
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    assert exit_code([word.format(**places) for word in arguments]) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert "Traceback" not in said.err and not said.out
 
 
 def test_a_base_in_the_products_own_folder_is_found_by_name(tmp_path: Path) -> None:
@@ -94,13 +120,14 @@ def test_a_base_in_the_products_own_folder_is_found_by_name(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
 
 
-def test_an_archive_that_is_cut_off_is_a_finding_on_a_package(tmp_path: Path, base: Path) -> None:
+def test_an_archive_that_is_cut_off_is_a_finding_on_a_package(
+    tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_adapter(tmp_path / "a")
     whole = Path(shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path / "a"))
     whole.write_bytes(whole.read_bytes()[:-100])
-    done = check_adapter(tmp_path, str(whole), "--base", str(base))
-    assert done.returncode == 1, done.stderr
-    assert "SEC-01" in done.stdout
+    assert exit_code([str(whole), "--base", str(base)]) == 1
+    assert "SEC-01" in capsys.readouterr().out
 
 
 @pytest.mark.django_db
