@@ -39,6 +39,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.core.middleware.RequestIdMiddleware",
+    "config.nul_addresses.NulAddressMiddleware",
     "config.core.busy_database.BusyDatabaseMiddleware",
     "serving.api.open_paths.OpenPaths",
     "django.middleware.security.SecurityMiddleware",

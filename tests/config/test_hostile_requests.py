@@ -66,6 +66,26 @@ def test_nul_in_an_address_is_refused(client: Client, bearer: dict[str, str], pa
     assert client.get(path, headers=bearer).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "names"),
+    [
+        ("/api/v1/deployments", "application/problem+json", "code"),
+        ("/adapters", "application/problem+json", "invalid_params"),
+        ("/sagemaker/adapters", "application/json", "detail"),
+        ("/artifacts", "application/json", "error_code"),
+        ("/training-data/a/b", "application/json", "code"),
+        ("/api/models/a/b", "application/problem+json", "error"),
+    ],
+)
+def test_nul_is_refused_in_the_shape_of_the_contract_that_is_there(
+    client: Client, bearer: dict[str, str], path: str, kind: str, names: str
+) -> None:
+    answer = client.get(f"{path}?q=%00", headers=bearer)
+    assert (answer.status_code, answer["Content-Type"]) == (400, kind)
+    assert "U+0000" in answer.content.decode() and names in answer.json()
+    assert answer["X-Request-Id"]
+
+
 def test_a_name_that_only_looks_like_a_uuid_is_not_found(
     client: Client, bearer: dict[str, str]
 ) -> None:
