@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
-from transformers.utils import logging
 
+# peft and transformers take seconds: only where they are used.
 from demo import task
 
 BASE = Path("var/models/smollm2-135m")
@@ -37,8 +35,11 @@ def use_threads() -> None:
     torch.set_num_threads(int(os.environ.get("DEMO_THREADS", "2")))
 
 
-def load_base(base: Path = BASE) -> tuple[PreTrainedModel, Any]:
+def load_base(base: Path = BASE) -> tuple[Any, Any]:
     """The base in f32 and its tokenizer, from the folder ``base``."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
     logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     return model.eval(), AutoTokenizer.from_pretrained(base)
@@ -46,6 +47,8 @@ def load_base(base: Path = BASE) -> tuple[PreTrainedModel, Any]:
 
 def load_adapter(package: Path, *, base: Path = BASE, trainable: bool = False) -> Any:
     """The base with the adapter of ``package`` on it, as PEFT loads it; computes in f32."""
+    from peft import PeftModel
+
     model, _ = load_base(base)
     return PeftModel.from_pretrained(model, package, is_trainable=trainable)
 

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from peft import LoraConfig
 from safetensors import safe_open
 
 from config.core.digests import sha256_file
@@ -24,6 +23,8 @@ def test_package_is_small_and_loads_with_peft(name):
     folder = package_folder(name)
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG, WEIGHTS]
     assert sum(path.stat().st_size for path in folder.iterdir()) < LIMIT_BYTES
+    from peft import LoraConfig  # takes seconds: only where it is used
+
     config = LoraConfig.from_pretrained(folder)
     assert config.base_model_name_or_path == "smollm2-135m"
     assert config.peft_type == "LORA"

@@ -10,8 +10,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 from tokenizers import Tokenizer, decoders, models
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+# transformers takes seconds: only where it is used.
 from tests.serving.engines.tiny import TEMPLATE, TIE, Judge, Package, make_adapter
 
 LETTERS = "\n" + "".join(chr(code) for code in range(32, 127))
@@ -23,6 +23,8 @@ FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 def write_base(folder: Path, *, seed: int = 11) -> Path:
     """A 3-layer Llama that can't end an answer by itself: the special tokens never win."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     torch.manual_seed(seed)
     tokenizer = _tokenizer()
     begin, end = (tokenizer.convert_tokens_to_ids(t) for t in ("<|im_start|>", "<|im_end|>"))
@@ -47,7 +49,9 @@ def write_base(folder: Path, *, seed: int = 11) -> Path:
     return folder
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
+def _tokenizer() -> Any:
+    from transformers import PreTrainedTokenizerFast
+
     vocabulary = {letter: index for index, letter in enumerate(LETTERS)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.decoder = decoders.Fuse()
@@ -74,6 +78,8 @@ class Explainer:
 
     def __init__(self, base: Path, packages: Mapping[str, Path | None]) -> None:
         """``packages``: runtime name → folder of the adapter, None for the base itself."""
+        from transformers import AutoTokenizer
+
         self._tokenizer = AutoTokenizer.from_pretrained(base)
         self._models = {
             name: Judge(base, folder and Package(folder, "", name)).model

@@ -10,11 +10,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from peft import LoraConfig as PeftConfig
-from peft import get_peft_model
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM
 
+# peft and transformers take seconds: only where they are used.
 from registry.domain.patterns import pattern_problem
 from registry.domain.peft import (
     AdapterConfigInvalid,
@@ -62,7 +60,9 @@ def shapes() -> dict[str, tuple[int, int]]:
     } | {"lm_head": (32, 16)}
 
 
-def make_model() -> LlamaForCausalLM:
+def make_model() -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     sizes = {"hidden_size": 16, "intermediate_size": 24, "vocab_size": 32}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 12}
     return LlamaForCausalLM(LlamaConfig(**sizes, **heads, tie_word_embeddings=True))
@@ -72,6 +72,9 @@ def make_model() -> LlamaForCausalLM:
 def test_targets_ranks_and_scales_are_pefts(
     number: int, shapes: dict[str, tuple[int, int]], tmp_path: Path
 ) -> None:
+    from peft import LoraConfig as PeftConfig
+    from peft import get_peft_model
+
     try:
         model = get_peft_model(make_model(), PeftConfig(**CASES[number]))
     except ValueError as error:  # PEFT refuses a target list that fits nothing
@@ -104,7 +107,9 @@ def test_targets_ranks_and_scales_are_pefts(
 
 
 def test_known_keys_are_pefts() -> None:
-    assert set(PeftConfig().to_dict()) | {"runtime_config"} == KNOWN_KEYS
+    from peft import LoraConfig
+
+    assert set(LoraConfig().to_dict()) | {"runtime_config"} == KNOWN_KEYS
 
 
 def test_tensor_names_go_both_ways() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
 
 from serving.engines.errors import RequestInvalid
 from serving.engines.text import TextCodec, TextStream
@@ -62,6 +61,8 @@ def test_shown_text_is_the_decoded_text_before_the_first_stop(
 
 
 def test_chats_are_encoded_as_transformers_does(codec: TextCodec, tiny_base: Path) -> None:
+    from transformers import AutoTokenizer  # takes seconds: only where it is used
+
     messages = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Temperature 39 °C – what now?"},

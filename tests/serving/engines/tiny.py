@@ -8,10 +8,9 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+# peft and transformers take seconds: only where they are used.
 from serving.node.packages import folder_digest
 
 torch.set_num_threads(1)
@@ -28,6 +27,8 @@ TIE = 1e-3
 
 def make_base(folder: Path, *, seed: int = 7, dtype: torch.dtype = torch.float32) -> Path:
     """A 3-layer Llama, tied, 4 query heads on 2 key heads; its end token is hard to reach."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     torch.manual_seed(seed)
     tokenizer = _byte_tokenizer()
     config = LlamaConfig(
@@ -51,7 +52,9 @@ def make_base(folder: Path, *, seed: int = 7, dtype: torch.dtype = torch.float32
     return folder
 
 
-def _byte_tokenizer() -> PreTrainedTokenizerFast:
+def _byte_tokenizer() -> Any:
+    from transformers import PreTrainedTokenizerFast
+
     symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {symbol: index for index, symbol in enumerate(symbols)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
@@ -84,6 +87,9 @@ def make_adapter(
     **settings: Any,
 ) -> Package:
     """A PEFT adapter with random A and B (B is not zero), saved by PEFT."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaForCausalLM
+
     torch.manual_seed(seed)
     settings = {"r": 8, "lora_alpha": 16, "target_modules": list(ALL_SEVEN), **settings}
     model = get_peft_model(
@@ -103,6 +109,9 @@ class Judge:
     """transformers and PEFT with at most one adapter, in f32."""
 
     def __init__(self, base: Path, package: Package | None = None) -> None:
+        from peft import PeftModel
+        from transformers import LlamaForCausalLM
+
         model: Any = LlamaForCausalLM.from_pretrained(base, dtype=torch.float32)
         if package is not None:
             model = PeftModel.from_pretrained(model, package.folder)
