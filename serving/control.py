@@ -58,7 +58,7 @@ class Nodes:
     )
     busy: set[int] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    stops_epoch: int = -1
+    epochs: tuple[int, int] = (-1, -1)
 
     def tend(self) -> None:
         """One round over the nodes."""
@@ -69,12 +69,12 @@ class Nodes:
                 self.busy.add(node.pk)
             self.pool.submit(self._tend_one, node)
 
-    def tell_stops(self) -> None:
-        """Tend the nodes at once when the set of stops has changed."""
-        _, stops_epoch = epoch()
-        if stops_epoch == self.stops_epoch:
+    def tell_news(self) -> None:
+        """Tend the nodes at once when stops, permissions or what is routed have changed."""
+        now = epoch()
+        if now == self.epochs:
             return
-        self.stops_epoch = stops_epoch
+        self.epochs = now
         self.tend()
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class Control:
             # Due leases are found each second; how often one is renewed is a setting.
             Duty("renew", RENEW_SECONDS, permissions.renew_due),
             Duty("nodes", OBSERVE_SECONDS, self._nodes.tend),
-            Duty("stops", STOPS_SECONDS, self._nodes.tell_stops),
+            Duty("stops", STOPS_SECONDS, self._nodes.tell_news),
             Duty("fallbacks", FALLBACK_SECONDS, rollbacks.obey_stops),
             Duty("list of stops", STOP_LIST_SECONDS, stops.unite),
             Duty("alerts", ALERTS_SECONDS, alerting.Watch().look),

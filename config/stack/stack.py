@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BASE = "smollm2-135m"
 NODE = "node-1"
 READY_SECONDS = 180.0
+TEND_SECONDS = 0.05
 
 
 class StackFailed(RuntimeError):
@@ -98,7 +99,7 @@ class Stack:
             code = self._run_job(job, supervisor) if job else 0
             while not self._must_stop and not (job and exit_after_job):
                 supervisor.tend()
-                time.sleep(0.2)
+                time.sleep(TEND_SECONDS)
             return code
         except (PostgresFailed, ValkeyFailed, GivesUp) as error:
             raise StackFailed(str(error)) from error

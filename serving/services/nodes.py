@@ -10,6 +10,7 @@ from django.db import transaction
 from compliance.selectors.permissions import epoch
 from compliance.selectors.stops import stopped_digests
 from compliance.services import audit, epochs
+from compliance.states import Purpose
 from config.core import clock, keys
 from config.core.actors import SYSTEM, Actor
 from registry.models import BaseModel
@@ -18,7 +19,7 @@ from serving.errors import NodeExists, NodeInvalid, NodeRefused, NodeUnreachable
 from serving.models import Node
 from serving.selectors.leases import leases_of
 from serving.selectors.nodes import calls_to
-from serving.services import replicas
+from serving.services import nudges, replicas
 
 log = structlog.get_logger(__name__)
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -129,14 +130,18 @@ def observe(*, node: Node) -> bool:
         )
         row.boot_id, row.status = boot_id, status
         if before != boot_id:
-            _rebooted(row, before=before, fault=fault)
+            has_to_load = _rebooted(row, before=before, fault=fault) > 0
         else:
-            replicas.expect_listed(node=row, asked_at=asked_at)
+            has_to_load = replicas.expect_listed(node=row, asked_at=asked_at) > 0
+        if has_to_load and not fault:
+            nudges.reconcile_on_commit()
     return not fault
 
 
-def tell(*, node: Node) -> None:
+def tell(*, node: Node) -> bool:
     """Give a node its leases, and the stops where it has not got the newest set.
+
+    Whether it was given one to serve that it had not said to hold.
 
     The node counts the leases from the moment of its own clock that it last told us: a call that
     took long makes none of them longer.
@@ -153,7 +158,12 @@ def tell(*, node: Node) -> None:
         if row.stops_epoch_seen != stops_epoch:
             calls.put_stops(epoch=stops_epoch, digests=sorted(stopped_digests()))
             Node.objects.filter(pk=node.pk).update(stops_epoch_seen=stops_epoch)
-        calls.put_leases(leases_of(row), counted_from_seconds=row.status.get("clock_seconds"))
+        leases = leases_of(row)
+        calls.put_leases(leases, counted_from_seconds=row.status.get("clock_seconds"))
+    held = row.status.get("may_serve", ())
+    return any(
+        lease["purpose"] == Purpose.SERVE and lease["digest"] not in held for lease in leases
+    )
 
 
 def tend(*, node: Node) -> bool:
@@ -161,14 +171,19 @@ def tend(*, node: Node) -> bool:
     is_good = observe(node=node)
     try:
         # Also to one that is not used: it may still hold what is stopped.
-        tell(node=node)
+        has_more = tell(node=node)
     except (NodeUnreachable, NodeRefused) as error:
         Node.objects.filter(pk=node.pk).update(last_error=error.message[:500])
         return False
+    if has_more and is_good:
+        # A rollout waits until the node says so itself: it is asked now and not in the next round.
+        is_good = observe(node=node)
+        nudges.sweep_rollouts_on_commit()
     return is_good
 
 
-def _rebooted(node: Node, *, before: str, fault: str) -> None:
+def _rebooted(node: Node, *, before: str, fault: str) -> int:
+    """Note another boot, or another process, on a node; how many replicas it has to prove."""
     count = replicas.expect_new_proof(node=node)
     audit.record(
         action="node.misfit" if fault else "node.booted",
@@ -182,6 +197,7 @@ def _rebooted(node: Node, *, before: str, fault: str) -> None:
     epochs.bump_routing()
     if fault:
         log.warning("node.misfit", node=node.name, error=fault)
+    return count
 
 
 def _check(name: str, url: str, secret: str) -> None:
