@@ -44,11 +44,6 @@ def hold_by_uuid(uuid: UUID) -> Hold:
     return found
 
 
-def holds_on(sha256s: Iterable[str]) -> list[Hold]:
-    """The holds that stand on any of these bytes, the oldest first."""
-    return list(Hold.objects.filter(sha256__in=set(sha256s), released_at=None).order_by("pk"))
-
-
 def holds_on_version(version: Version) -> list[Hold]:
     """The holds that stand on files of a version, the oldest first."""
     files = VersionFile.objects.filter(version=version).values("blob__sha256")

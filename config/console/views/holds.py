@@ -16,7 +16,7 @@ from registry.services import holds
 
 
 class HoldsView(Page):
-    """All holds, those that stand first of all."""
+    """Holds that stand; by a filter released ones too."""
 
     template_name = "console/holds.html"
     acts: ClassVar = {"place": "place", "release": "release"}
@@ -27,7 +27,7 @@ class HoldsView(Page):
 
     def context(self) -> dict[str, Any]:
         """One page of the list, and what stands in all."""
-        query = self.read_list_filters(q=None, state=STATES, on=None)
+        query = self.read_list_filters(q=None, state=STATES)
         found = key_page(hold_list(query), query)
         standing = totals()
         return {
