@@ -1,5 +1,6 @@
 """Opens check runs, and executes them once each over a frozen snapshot."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -150,43 +151,46 @@ def _finish(
     run: CheckRun, *, started_at: datetime, snapshot: Snapshot, results: tuple[Result, ...]
 ) -> bool:
     verdict = runner.verdict(results)
+    digest = snapshot_sha256(snapshot)
     with transaction.atomic():
         changed = _mine(run, started_at).update(
             state=RunState.DONE,
             error="",
             policy_version=CURRENT.version,
             snapshot=canonical_json(snapshot).decode(),
-            snapshot_sha256=snapshot_sha256(snapshot),
+            snapshot_sha256=digest,
             is_blocked=verdict is Verdict.BLOCKED,
             finished_at=clock.now(),
         )
         if not changed:
             return False
-        for result in results:
-            _store(run, result)
+        _store(run, results)
         # In the trail too: a result that somebody edits before it is signed is found as well.
         found = results_sha256((row.check_id, row.result_sha256) for row in results)
         _publish_finished(
             run,
             verdict=str(verdict),
-            snapshot_sha256=snapshot_sha256(snapshot),
+            snapshot_sha256=digest,
             results_sha256=found,
         )
     return True
 
 
-def _store(run: CheckRun, result: Result) -> None:
-    row = CheckResult.objects.create(
-        run=run,
-        check_id=result.check_id,
-        check_version=result.check_version,
-        title=result.title,
-        state=result.state,
-        severity=result.severity,
-        mode=result.mode,
-        values=dict(result.values),
-        thresholds=dict(result.thresholds),
-        result_sha256=result.result_sha256,
+def _store(run: CheckRun, results: Sequence[Result]) -> None:
+    rows = CheckResult.objects.bulk_create(
+        CheckResult(
+            run=run,
+            check_id=result.check_id,
+            check_version=result.check_version,
+            title=result.title,
+            state=result.state,
+            severity=result.severity,
+            mode=result.mode,
+            values=dict(result.values),
+            thresholds=dict(result.thresholds),
+            result_sha256=result.result_sha256,
+        )
+        for result in results
     )
     Finding.objects.bulk_create(
         Finding(
@@ -197,6 +201,7 @@ def _store(run: CheckRun, result: Result) -> None:
             fix=finding.fix,
             object=finding.object,
         )
+        for row, result in zip(rows, results, strict=True)
         for finding in result.findings
     )
 
