@@ -14,7 +14,7 @@ from tests.flows.notes import Note
 
 CALLERS = 2
 MOST_SECONDS = 30.0
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 AWAY_SECONDS = 0.5
 """After an answer that failed: each counts in the canary's judgement, which waits for the node."""
 

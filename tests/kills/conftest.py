@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
 from django.db import connection
 from django.test import override_settings
 
@@ -19,13 +20,16 @@ from tests.kills.running import Running, database_url
 
 @contextmanager
 def own_database() -> Iterator[None]:
-    """This process's connection leads to a new database without rows inside of the block."""
+    """This process's connection leads to a new database inside of the block, with empty tables."""
     given, name = connection.settings_dict["NAME"], f"kills_{uuid.uuid4().hex[:12]}"
-    template = await_template() or "template1"
+    migrated = await_template()
+    template = migrated or "template1"
     with psycopg.connect(database_url(), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")  # type: ignore[arg-type] - hex digits
         _lead_to(name)
         try:
+            if not migrated:
+                call_command("migrate", verbosity=0)
             yield
         finally:
             _lead_to(given)

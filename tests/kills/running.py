@@ -25,7 +25,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "LOG_LEVEL": "WARNING",
     "WORK_TAKE_OVER_SECONDS": "3",
     "SWEEP_SECONDS": "1",
-    "CHECKPOINT_SECONDS": "3",
+    "CHECKPOINT_SECONDS": "1",
 }
 
 
@@ -58,7 +58,7 @@ class Running:
         options = ["--home", str(self.home), "--port", str(self._port)]
         options += ["--engine", self._engine, "--base", str(self._base_folder)]
         options += ["--node-slots", "6", "--node-threads", "1", "--is-fast", "--quiet"]
-        options += ["--restarts", "1000", "--restart-cap", "0.1"]
+        options += ["--restarts", "1000", "--restart-cap", "0"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "config.stack", *options],
             cwd=settings.BASE_DIR,

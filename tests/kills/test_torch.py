@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 
 from config.accounts.roles import Role
 from config.core import clock
@@ -49,7 +48,6 @@ class House:
 
     def __init__(self, running: Running, base: Path, folder: Path) -> None:
         self.running = running
-        call_command("migrate", verbosity=0)
         self.versions = self._approved(base, folder)
         running.start()
         self.operator = Person(running.url, Role.OPERATOR)
