@@ -17,8 +17,13 @@ from django.test import Client
 
 from config.accounts.models import User
 from tests.browser.house import House, build
+from tests.browser.kept_rows import KeptRows
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+AXE = HERE / "vendor" / "axe.min.js"
+WIDE = {"width": 1280, "height": 900}
+NARROW = {"width": 400, "height": 860}
 PICTURES = ROOT / "var" / "screenshots"
 # A picture takes as long as the page itself, and no test looks at one: docs/take_pictures.py does.
 IS_PICTURED = os.environ.get("PICTURES") == "1"
@@ -34,7 +39,7 @@ ARGUMENTS = [
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of them drive one browser and one house: one worker runs them."""
     for item in items:
-        if Path(item.path).parent == Path(__file__).parent:
+        if Path(item.path).parent == HERE:
             item.add_marker(pytest.mark.browser)
             # Makes pytest-django create the database; the house lies outside its transactions.
             item.add_marker(pytest.mark.django_db)
@@ -52,17 +57,49 @@ def find_chromium() -> str:
     return ""
 
 
-@pytest.fixture(scope="module")
-def house(django_db_setup: None, django_db_blocker: Any) -> Iterator[House]:
-    """Built once for all pages of a module, and cleared afterwards."""
+def apart(work: Callable[[], Any]) -> Any:
+    """What ``work`` returns, done in a thread of its own with a connection of its own."""
+
+    def do() -> Any:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(do).result()
+
+
+@pytest.fixture(scope="package")
+def database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Rows outside of the tests' transactions; each house takes its own away."""
     with django_db_blocker.unblock():
-        _sessions.clear()
-        yield build()
-        call_command("flush", interactive=False, verbosity=0)
+        yield
         if connections["default"].vendor == "postgresql":
             # The server's threads left connections in the pool; the database goes away next.
             connections["default"].close()
             connections["default"].close_pool()
+
+
+def furnished(furnish: Callable[[], Any]) -> Iterator[Any]:
+    """What ``furnish`` builds in the empty database, which is emptied afterwards."""
+    _sessions.clear()
+    try:
+        yield apart(furnish)
+    finally:
+        apart(lambda: call_command("flush", interactive=False, verbosity=0))
+
+
+@pytest.fixture(scope="package")
+def kept() -> KeptRows:
+    """The rows of the house, for the modules after the one that it was built for."""
+    return KeptRows(build)
+
+
+@pytest.fixture(scope="module")
+def house(database: None, kept: KeptRows) -> Iterator[House]:
+    """Each module finds it as it was built."""
+    yield from furnished(kept.furnish)
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +123,12 @@ def server(house: House) -> Iterator[str]:
     thread.join(timeout=10)
 
 
-@pytest.fixture(scope="module")
-def chromium(server: str) -> Iterator[Any]:
+@pytest.fixture(scope="package")
+def chromium(database: None) -> Iterator[Any]:
     """A started browser; skipped loudly where there is none, and failed in CI.
 
-    After the server: Playwright's event loop stays in this thread, and Django's connections are
-    others inside of one, so everything that uses the database afterwards goes through ``apart``.
+    Playwright's event loop stays in this thread, and Django's connections are others inside of
+    one, so everything that uses the database afterwards goes through ``apart``.
     """
     path = find_chromium()
     if not path:
@@ -103,7 +140,11 @@ def chromium(server: str) -> Iterator[Any]:
 
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=HERE / "chromium.sh",
+            env={**os.environ, "FORMULARY_CHROMIUM": path},
+            args=ARGUMENTS,
+        )
         yield browser
         browser.close()
         # Connections that were opened inside the loop can only be found, and closed, inside it.
@@ -111,17 +152,13 @@ def chromium(server: str) -> Iterator[Any]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-def apart(work: Callable[[], Any]) -> Any:
-    """What ``work`` returns, done in a thread of its own with a connection of its own."""
-
-    def do() -> Any:
-        try:
-            return work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(do).result()
+@pytest.fixture(scope="module")
+def window(chromium: Any, server: str) -> Iterator[Any]:
+    """One window for all people of a module: another is another process, and loads all anew."""
+    context = chromium.new_context(base_url=server, viewport=WIDE, color_scheme="light")
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield context
+    context.close()
 
 
 _sessions: dict[int, str] = {}
@@ -143,19 +180,28 @@ def _sign_in(user: User) -> str:
 class Desk:
     """A person at a browser: opens pages, and watches that they are in order."""
 
-    def __init__(self, browser: Any, address: str, user: User | None, **options: Any) -> None:
-        self.context = browser.new_context(base_url=address, **options)
-        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        if user is not None:
-            cookie = apart(lambda: session_of(user))
-            self.context.add_cookies([{"name": "sessionid", "value": cookie, "url": address}])
-        self.page = self.context.new_page()
+    def __init__(self, window: Any, address: str) -> None:
+        self.context = window
+        self.page = window.new_page()
         self.page.set_default_timeout(15_000)
         self.errors: list[str] = []
         self.address = address
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", self._asked)
+
+    def seat(self, user: User | None) -> None:
+        """Nothing is left of who sat here before: no cookie, nothing stored, no complaint."""
+        self.context.clear_cookies()
+        if user is not None:
+            cookie = apart(lambda: session_of(user))
+            self.context.add_cookies([{"name": "sessionid", "value": cookie, "url": self.address}])
+        # Over the tools' connection: a page that is to clear it must be opened first.
+        tools = self.context.new_cdp_session(self.page)
+        what = {"origin": self.address, "storageTypes": "local_storage"}
+        tools.send("Storage.clearDataForOrigin", what)
+        tools.detach()
+        self.errors.clear()
 
     def _said(self, message: Any) -> None:
         # A page that answers with a refusal's status is what some tests are about.
@@ -190,9 +236,11 @@ class Desk:
     def violations(self, *rules: str) -> list[str]:
         """What axe finds against WCAG 2.0 to 2.2, A and AA; with ``rules`` against these alone."""
         # Evaluated and not added as a script tag: the pages' content policy forbids inline script.
-        self.page.evaluate((Path(__file__).parent / "vendor" / "axe.min.js").read_text())
+        self.page.evaluate(AXE.read_text())
+        # Without the resultTypes it describes each element that is in order, too.
         found = self.page.evaluate(
-            "(only) => axe.run(document, {runOnly: only}).then((r) => r.violations)",
+            "(only) => axe.run(document, {runOnly: only, resultTypes: ['violations']})"
+            ".then((r) => r.violations)",
             list(rules) or ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
         )
         return [
@@ -202,18 +250,23 @@ class Desk:
         ]
 
     def close(self) -> None:
-        self.context.close()
+        for page in self.context.pages:
+            page.close()
 
 
 @pytest.fixture
-def desk(chromium: Any, server: str) -> Iterator[Callable[..., Desk]]:
-    """Opens desks; each is closed after the test."""
+def desk(window: Any, server: str) -> Iterator[Callable[..., Desk]]:
+    """Opens desks, one at a time; the last is closed after the test."""
     desks: list[Desk] = []
 
-    def take(user: User | None, **options: Any) -> Desk:
-        options.setdefault("viewport", {"width": 1280, "height": 900})
-        desks.append(Desk(chromium, server, user, **options))
-        return desks[-1]
+    def take(user: User | None, *, color_scheme: str = "light", viewport: Any = WIDE) -> Desk:
+        for left in desks:
+            left.close()
+        desks[:] = [Desk(window, server)]
+        desks[0].seat(user)
+        desks[0].page.set_viewport_size(viewport)
+        desks[0].page.emulate_media(color_scheme=color_scheme)
+        return desks[0]
 
     yield take
     for taken in desks:

@@ -1,6 +1,6 @@
 """Every page in light, dark and at 400 pixels: in order and readable."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,11 +9,16 @@ from django.urls import resolve
 from config.console.urls import pages
 
 from .addresses import NOT_PAGES, PAGES
-from .conftest import apart
+from .conftest import NARROW, WIDE, Desk, apart
 from .house import House, wake
 
-WIDE = {"width": 1280, "height": 900}
-NARROW = {"width": 400, "height": 860}
+
+@pytest.fixture(scope="module")
+def table(window: Any, server: str) -> Iterator[Desk]:
+    """One desk for all pages: what they share is loaded once, as it is for who works here."""
+    made = Desk(window, server)
+    yield made
+    made.close()
 
 
 def test_no_page_is_forgotten(house: House) -> None:
@@ -24,10 +29,13 @@ def test_no_page_is_forgotten(house: House) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page(house: House, desk: Callable[..., Any], name: str) -> None:
+def test_page(house: House, table: Desk, name: str) -> None:
     role, path = PAGES[name]
     apart(lambda: wake(house))
-    seat = desk(getattr(house.world, role), color_scheme="light", viewport=WIDE)
+    seat = table
+    seat.seat(getattr(house.world, role))
+    seat.page.set_viewport_size(WIDE)
+    seat.page.emulate_media(color_scheme="light")
     answer = seat.open(apart(lambda: path(house)))
     assert answer.status == 200
     seat.picture(f"{name}-first-screen", is_whole=False)
