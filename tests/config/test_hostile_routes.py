@@ -43,8 +43,10 @@ def everybody(db: None) -> User:
 
 
 @pytest.fixture
-def clients(everybody: User) -> dict[bool, Client]:
+def clients(everybody: User, settings: Any) -> dict[bool, Client]:
     """A session (False), and the token of a node's agent (True)."""
+    # Thousands of requests, and none is about where a session is kept: in its cookie is quickest.
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     session = Client(raise_request_exception=False)
     session.force_login(everybody)
     _, text = agents.issue_agent_token(node_name="n1", actor=actor_of(everybody))
