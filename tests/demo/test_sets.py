@@ -18,6 +18,11 @@ def sets():
     return {name: generate.read_set(name) for name in NAMES}
 
 
+@pytest.fixture(scope="module")
+def base():
+    return prepare_packaged_base(BASE)
+
+
 def test_digests_are_the_committed_ones():
     lines = (generate.DATA / generate.SUMS).read_text().splitlines()
     stated = {name: digest for digest, name in map(str.split, lines)}
@@ -72,13 +77,13 @@ def test_notes_hold_no_digits_and_name_nobody(sets):
     assert not known, "a capital inside a sentence may be a name"
 
 
-def test_the_same_seed_draws_the_same_sets(sets):
-    count = generate.prompt_counter(prepare_packaged_base(BASE))
+def test_the_same_seed_draws_the_same_sets(sets, base):
+    count = generate.prompt_counter(base)
     assert generate.draw_sets(seed=generate.SEED, count=count) == sets
 
 
-def test_prompts_and_answers_keep_the_token_limits(sets):
-    count = generate.prompt_counter(prepare_packaged_base(BASE))
+def test_prompts_and_answers_keep_the_token_limits(sets, base):
+    count = generate.prompt_counter(base)
     for items in sets.values():
         for item in items:
             tokens = count(item["note"])
@@ -88,10 +93,10 @@ def test_prompts_and_answers_keep_the_token_limits(sets):
             assert tokens <= task.LONG_PROMPT_TOKENS
 
 
-def test_every_answer_fits_with_its_end_token():
+def test_every_answer_fits_with_its_end_token(base):
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(prepare_packaged_base(BASE))
+    tokenizer = AutoTokenizer.from_pretrained(base)
     for level in task.LEVELS:
         for department in task.DEPARTMENTS:
             ids = tokenizer.encode(task.answer_text(level, department), add_special_tokens=False)
