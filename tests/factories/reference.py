@@ -19,3 +19,14 @@ def parsed(text: str) -> dict[str, Any]:
 def reference() -> dict[str, Any]:
     """Read once a process; not to be changed."""
     return parsed(PATH.read_text())
+
+
+def operations() -> list[str]:
+    """``METHOD /path`` of each, in the reference's order."""
+    paths: dict[str, dict[str, Any]] = reference()["paths"]
+    return [
+        f"{name.upper()} {path}"
+        for path, item in paths.items()
+        for name in item
+        if name != "parameters"
+    ]
