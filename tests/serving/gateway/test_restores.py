@@ -61,6 +61,8 @@ class Backup:
             f"--dbname={self._name}",
             str(self._file),
         )
+        # Who could not connect meanwhile waits longer and longer before it tries again.
+        connection.close_pool()
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
