@@ -42,9 +42,9 @@ def refusals() -> tuple[type[Exception], ...]:
     return (Boto3Error, BotoCoreError, ClientError)
 
 
-def store_failures() -> tuple[type[Exception], ...]:
-    """What reading and writing may raise where a disk or a store fails."""
-    return (OSError, *refusals())
+def store_failures(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """What reading and writing may raise where a disk or a store fails; and ``more`` beside it."""
+    return (*more, OSError, *refusals())
 
 
 def expiry(seconds: int) -> datetime:

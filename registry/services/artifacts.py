@@ -110,7 +110,7 @@ def open_bytes(artifact: Artifact) -> tuple[bytes, IO[bytes]]:
     try:
         stream = blobs.stream(artifact.blob)
         return stream.read(CHUNK_BYTES), stream
-    except (BlobNotFound, *store_failures()) as error:
+    except store_failures(BlobNotFound) as error:
         raise _unreadable(artifact, error) from error
 
 
@@ -122,7 +122,7 @@ def require_bytes(artifact: Artifact) -> None:
     """
     try:
         blobs.require_stored(artifact.blob)
-    except (BlobNotFound, *store_failures()) as error:
+    except store_failures(BlobNotFound) as error:
         raise _unreadable(artifact, error) from error
 
 
@@ -186,7 +186,7 @@ def _store(pieces: Iterable[bytes]) -> tuple[Blob, bytes]:
     head = bytearray()
     try:
         blob = blobs.store_pieces(_seen(chain([first], flowing), head))
-    except (NoRoom, *store_failures()) as error:
+    except store_failures(NoRoom) as error:
         log.warning("artifact.not_stored", error_type=type(error).__name__)
         raise ArtifactNotStored(
             "The store did not take the file; nothing of it is kept.",

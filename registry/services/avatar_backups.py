@@ -108,7 +108,7 @@ def back_up_trained() -> int:
         try:
             back_up(avatar=avatar, reason=AvatarBackup.Reason.TRAINED, actor=SYSTEM)
             made += 1
-        except (DomainError, *store_failures()) as error:
+        except store_failures(DomainError) as error:
             log.warning("avatar.not_backed_up", object=str(avatar.uuid), error=type(error).__name__)
     return made
 
