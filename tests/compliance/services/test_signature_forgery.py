@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from compliance.errors import RecordChanged
-from compliance.models import Signature
+from compliance.models import ApprovalRequest, Signature
 from compliance.selectors import verify_signatures
 from compliance.services.verification import verify
 from config.accounts.roles import Role
@@ -48,9 +48,8 @@ def test_swapped_signature_rows_are_found() -> None:
     assert [line.what for line in failures] == ["signatures"] * 4 + ["approvals"] * 2
 
 
-def test_a_deleted_signature_is_missed_by_the_trail() -> None:
-    request = c.requested()
-    signature = c.signer(Role.REVIEWER).sign(request, TECHNICAL)
+def test_a_deleted_signature_is_missed_by_the_trail(request_: ApprovalRequest) -> None:
+    signature = c.signer(Role.REVIEWER).sign(request_, TECHNICAL)
     assert verify().is_clean
     _as_owner(lambda: Signature.objects.all().delete())
     bad = verify().first_bad
@@ -80,19 +79,20 @@ def test_the_verifier_names_the_field_that_changed_after_signing() -> None:
         ("signed_at", clock.now() - timedelta(days=3)),
     ],
 )
-def test_an_edited_signature_is_found(column: str, value: Any) -> None:
-    request = c.requested()
-    c.signer(Role.REVIEWER).sign(request, TECHNICAL)
+def test_an_edited_signature_is_found(column: str, value: Any, request_: ApprovalRequest) -> None:
+    c.signer(Role.REVIEWER).sign(request_, TECHNICAL)
     _as_owner(lambda: Signature.objects.update(**{column: value}))
-    assert not verify_signatures(request)[0].is_valid
+    assert not verify_signatures(request_)[0].is_valid
     with pytest.raises(RecordChanged, match="does not verify"):
-        c.signer(Role.COMPLIANCE_OFFICER).sign(request, APPROVED)
+        c.signer(Role.COMPLIANCE_OFFICER).sign(request_, APPROVED)
 
 
 @pytest.mark.parametrize("table", ["signature", "record"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET id = id", "DELETE FROM {}"])
-def test_the_database_refuses_to_change_signatures_and_records(table: str, statement: str) -> None:
-    c.signer(Role.REVIEWER).sign(c.requested(), TECHNICAL)
+def test_the_database_refuses_to_change_signatures_and_records(
+    table: str, statement: str, request_: ApprovalRequest
+) -> None:
+    c.signer(Role.REVIEWER).sign(request_, TECHNICAL)
     with (
         pytest.raises(DatabaseError, match="never changed"),
         transaction.atomic(),

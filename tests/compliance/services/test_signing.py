@@ -1,11 +1,8 @@
 """The signing act: who may, what is compared, what is counted, what can't be forged."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
-from pytest_django import DjangoDbBlocker
 
 from compliance.errors import (
     GateClosed,
@@ -39,22 +36,6 @@ from tests.factories import registry as make
 pytestmark = pytest.mark.django_db
 
 TECHNICAL, APPROVED = "reviewed_technical", "approved"
-
-
-@pytest.fixture(scope="module")
-def standing_request(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[int]:
-    """A request that waits for its signatures; each test's acts on it are undone behind it."""
-    around = transaction.atomic()
-    # As a test's own transaction: what the product does in its outermost one happens inside.
-    around._from_testcase = True  # type: ignore[attr-defined]
-    with django_db_blocker.unblock(), around:
-        yield c.requested().pk
-        transaction.set_rollback(True)
-
-
-@pytest.fixture
-def request_(standing_request: int) -> ApprovalRequest:
-    return ApprovalRequest.objects.get(pk=standing_request)
 
 
 def _actions(prefix: str) -> list[str]:
