@@ -42,7 +42,7 @@ class Formulary:
     ) -> None:
         self._stack, self._setenv = stack, setenv
         self.folder = folder
-        self.workers = Workers()
+        self.workers: Workers | None = None
         self.control = Control()
 
     def start(
@@ -84,15 +84,20 @@ class Formulary:
             self._setenv(name, value)
         self.start_control()
         self._stack.callback(lambda: self.control.stop())
-        self._stack.callback(lambda: self.workers.stop())
+        self._stack.callback(self.stop_workers)
 
     def start_workers(self) -> None:
         """Workers; also after some that were stopped.
 
         Not before ``Staff`` has its versions approved: it does the workers' part itself.
         """
-        self.workers = Workers()
+        self.workers = Workers(node_queue=self.row.queue)
         self.workers.start()
+
+    def stop_workers(self) -> None:
+        """End them after what they do now; an error in it fails the test."""
+        if self.workers is not None:
+            self.workers.stop()
 
     def start_control(self) -> None:
         """A control loop that leads; also after one that was stopped."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import redis
 from django.conf import settings
 from django.db import connection
 
@@ -20,6 +21,7 @@ from serving.selectors.evaluations import runs_to_take_up
 from serving.states import ReplicaState
 
 SECRET = "a secret of the nodes of these flows"
+QUEUES = ("control", "checks", "evaluations")
 
 
 class NodeProcess:
@@ -82,11 +84,16 @@ class NodeProcess:
 
 
 class Workers:
-    """What waits is done by the tasks' own functions, round after round, in one thread."""
+    """What waits is done by the tasks' own functions, round after round, in one thread.
 
-    PAUSE_SECONDS = 0.1
+    A round follows each nudge that somebody has sent to a queue, and ``SWEEP_SECONDS`` without one.
+    """
 
-    def __init__(self) -> None:
+    SWEEP_SECONDS = 0.3
+
+    def __init__(self, *, node_queue: str) -> None:
+        self._queues = [*QUEUES, node_queue]
+        self._redis = redis.Redis.from_url(settings.REDIS_URL)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="workers", daemon=True)
         self.error: Exception | None = None
@@ -112,7 +119,13 @@ class Workers:
                 self._ending.set()
             finally:
                 connection.close()
-            self._ending.wait(self.PAUSE_SECONDS)
+            self._await_nudges()
+        self._redis.close()
+
+    def _await_nudges(self) -> None:
+        """Take all messages that there are: what they are about, a round finds in the database."""
+        if self._redis.blpop(self._queues, timeout=self.SWEEP_SECONDS):
+            self._redis.delete(*self._queues)
 
     def _round(self) -> None:
         waiting_checks = CheckRun.objects.filter(state=RunState.WAITING).order_by("pk")

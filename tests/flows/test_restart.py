@@ -138,7 +138,7 @@ def test_a_node_that_is_killed_and_comes_back_is_proven_again(house: House) -> N
         assert house.ask(house.base).status == 503
 
         # It is back, and nobody has proven anything on it: the base answers for itself alone.
-        formulary.workers.stop()
+        formulary.stop_workers()
         formulary.node.start()
         until(lambda: house.ask(house.base).status == 200, seconds=30)
         assert house.ask(house.base).served_by == "base"

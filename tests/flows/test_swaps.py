@@ -84,6 +84,10 @@ class Clients:
         assert not self._errors, self._errors
         return all(streams and streams[0].began_at for streams in self._streams.values())
 
+    def have_heard(self, version: Version) -> bool:
+        """Whether a stream of this version has begun."""
+        return any(stream.version == version.runtime_name for stream in self.streams)
+
     @property
     def streams(self) -> list[Stream]:
         return [stream for streams in self._streams.values() for stream in streams]
@@ -177,8 +181,10 @@ def test_16_streams_over_20_swaps(formulary: Formulary, letters_base: Path, tmp_
     with clients.streaming(), httpx.Client(base_url=formulary.url, headers=head) as short:
         until(clients.is_full, seconds=60)
         for turn in range(TURNS):
-            promote(staff, deployment, others[turn % len(others)], short)
+            version = others[turn % len(others)]
+            promote(staff, deployment, version, short)
             swapped_at.append(time.monotonic())
+            until(lambda version=version: clients.have_heard(version))  # type: ignore[misc]
             take_back(staff, deployment)
             swapped_at.append(time.monotonic())
 
