@@ -52,6 +52,7 @@ def stack_of_processes(house: House, tmp_path: Path) -> Iterator[ExitStack]:
         }
         celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
         queues = f"control,checks,evaluations,deliveries,{house.node.row.queue}"
+        processes = []
         for name, command in (
             ("control", [sys.executable, "manage.py", "run_control"]),
             ("worker", [*celery, "worker", "-Q", queues, "-c", "2", "-l", "WARNING",
@@ -64,6 +65,9 @@ def stack_of_processes(house: House, tmp_path: Path) -> Iterator[ExitStack]:
                 command, cwd=settings.BASE_DIR, env=env, stdout=log, stderr=log
             )
             stack.callback(process.wait, 20)
+            processes.append(process)
+        # The last that is called back comes first: all are told to end before one is waited for.
+        for process in processes:
             stack.callback(process.terminate)
         yield stack
 
@@ -175,7 +179,7 @@ def test_promoted_under_traffic_then_rolled_back_by_its_analysis_M23_M27_M28(
     first = over(start(fair))
     assert first.state == "promoted", first.reason
     # Gateways follow a commit within a second: the first answer is waited for.
-    servers.until(lambda: is_answered(house.api_url, deployment.public_name))
+    servers.until(lambda: is_answered(house.api_url, deployment.public_name), seconds=60)
     with Clients(house.api_url, deployment.public_name) as clients:
         second = over(start(better))
         assert second.state == "promoted", (second.state, second.reason, second.paused_reason)
