@@ -81,12 +81,13 @@ def test_only_who_may_ask_asks() -> None:
         approvals.request(version=version, user=operator, actor=actor_of(operator))
 
 
-def test_the_record_is_stored_once_and_the_request_is_found_again() -> None:
-    request = c.requested()
-    assert record.record_sha256(request.record.content.encode()) == request.record.sha256
-    assert c.requested(request.version).pk == request.pk
-    assert open_request(request.version) == request
-    assert request.required_meanings == ["reviewed_technical", "approved"]
+def test_the_record_is_stored_once_and_the_request_is_found_again(
+    request_: ApprovalRequest,
+) -> None:
+    assert record.record_sha256(request_.record.content.encode()) == request_.record.sha256
+    assert c.requested(request_.version).pk == request_.pk
+    assert open_request(request_.version) == request_
+    assert request_.required_meanings == ["reviewed_technical", "approved"]
 
 
 def test_what_a_class_asks_for_is_frozen_with_the_request() -> None:
@@ -124,12 +125,11 @@ def test_a_changed_population_voids_all_visibly() -> None:
         approvals.require(version=request.version)
 
 
-def test_a_changed_label_voids_an_open_request_too() -> None:
-    request = c.requested()
-    c.signer(Role.REVIEWER).sign(request, "reviewed_technical")
-    _relabel(request.version, limits="Not at night")
-    request.refresh_from_db()
-    assert request.state == ApprovalState.VOID
+def test_a_changed_label_voids_an_open_request_too(request_: ApprovalRequest) -> None:
+    c.signer(Role.REVIEWER).sign(request_, "reviewed_technical")
+    _relabel(request_.version, limits="Not at night")
+    request_.refresh_from_db()
+    assert request_.state == ApprovalState.VOID
 
 
 def test_the_same_label_said_again_voids_nothing() -> None:
@@ -202,12 +202,11 @@ def test_more_evidence_makes_a_new_revision_and_the_approval_holds_until_then() 
     assert [row.request_id for row in open_ones] == [newer.pk]
 
 
-def test_an_open_request_gives_way_to_more_evidence() -> None:
-    request = c.requested()
-    c.evaluated(request.version, on=c.evaluation_set())
-    newer = c.requested(request.version)
-    request.refresh_from_db()
-    assert request.state == ApprovalState.VOID
+def test_an_open_request_gives_way_to_more_evidence(request_: ApprovalRequest) -> None:
+    c.evaluated(request_.version, on=c.evaluation_set())
+    newer = c.requested(request_.version)
+    request_.refresh_from_db()
+    assert request_.state == ApprovalState.VOID
     assert newer.state == ApprovalState.OPEN
 
 
@@ -247,34 +246,33 @@ def test_evidence_that_the_checks_have_not_seen_is_judged_first() -> None:
     assert c.requested(candidate).state == ApprovalState.OPEN
 
 
-def test_a_rejection_has_a_reason_and_a_proof_and_ends_the_request() -> None:
-    request = c.requested()
+def test_a_rejection_has_a_reason_and_a_proof_and_ends_the_request(
+    request_: ApprovalRequest,
+) -> None:
     reviewer = c.signer(Role.REVIEWER)
     with pytest.raises(Invalid):
-        reviewer.reject(request, " ")
+        reviewer.reject(request_, " ")
     with pytest.raises(Invalid, match="501 characters, 500 are kept"):
-        reviewer.reject(request, "x" * 501)
+        reviewer.reject(request_, "x" * 501)
     with pytest.raises(SigningRefused):
-        reviewer.reject(request, "too weak", password="a guess")
-    request.refresh_from_db()
-    assert request.state == ApprovalState.OPEN
-    reviewer.reject(request, "too weak")
-    request.refresh_from_db()
-    assert (request.state, request.closed_reason) == (ApprovalState.REJECTED, "too weak")
+        reviewer.reject(request_, "too weak", password="a guess")
+    request_.refresh_from_db()
+    assert request_.state == ApprovalState.OPEN
+    reviewer.reject(request_, "too weak")
+    request_.refresh_from_db()
+    assert (request_.state, request_.closed_reason) == (ApprovalState.REJECTED, "too weak")
     event = AuditEvent.objects.get(action="approval.rejected")
-    assert json.loads(event.body)["diff"]["record_sha256"][1] == request.record.sha256
+    assert json.loads(event.body)["diff"]["record_sha256"][1] == request_.record.sha256
     with pytest.raises(RequestClosed):
-        reviewer.reject(request, "again")
+        reviewer.reject(request_, "again")
 
 
-def test_a_rejection_by_a_program_is_refused() -> None:
-    request = c.requested()
+def test_a_rejection_by_a_program_is_refused(request_: ApprovalRequest) -> None:
     reviewer = c.signer(Role.REVIEWER)
     with pytest.raises(NotYours):
-        reviewer.reject(request, "x", actor=actor_of(reviewer.user, session="token:fml_abc"))
+        reviewer.reject(request_, "x", actor=actor_of(reviewer.user, session="token:fml_abc"))
 
 
-def test_who_can_not_sign_can_not_reject() -> None:
-    request = c.requested()
+def test_who_can_not_sign_can_not_reject(request_: ApprovalRequest) -> None:
     with pytest.raises(Forbidden):
-        c.signer(Role.OPERATOR).reject(request, "no")
+        c.signer(Role.OPERATOR).reject(request_, "no")
