@@ -140,11 +140,6 @@ def results_sha256(results: Iterable[tuple[str, str]]) -> str:
     return sha256_hex(canonical_json([list(row) for row in sorted(results)]))
 
 
-def worst_state(states: Iterable[State]) -> State:
-    """The state that stands for several; ``pass`` when there is none."""
-    return max(states, key=_ORDER.index, default=State.PASS)
-
-
 def worst_finding(findings: Iterable[Finding]) -> Finding | None:
     """The finding that decides a result: the most severe first, then the worst state."""
     return max(

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from config.core import clock
 from config.core.actors import Actor
 from config.core.digests import WHOLE_SHA256
 from config.core.events import publish
 from config.core.texts import unstorable
-from registry.models import Blob, Hold
+from registry.models import Blob, Hold, TrainingFile
 from registry.storage_errors import HoldInvalid, HoldNotFound
 from registry.storage_events import HoldPlaced, HoldReleased
 
@@ -38,8 +39,12 @@ def place(
     matter = _clean("matter", matter, MAX_MATTER_LETTERS, "Name the case or the duty.")
     reason = _clean("reason", reason, MAX_REASON_LETTERS, "Say in a line why the bytes must stay.")
     with transaction.atomic():
-        # The rows' locks: a collection that is erasing one of them is waited for.
+        # The rows' locks: whoever is erasing one of them is waited for.
         list(Blob.objects.select_for_update(no_key=True).filter(sha256__in=wanted).order_by("pk"))
+        of_trainings = TrainingFile.objects.filter(
+            Q(sha256__in=wanted) | Q(blob__sha256__in=wanted)
+        )
+        list(of_trainings.select_for_update(no_key=True, of=("self",)).order_by("pk"))
         return [_place(sha256, matter, reason, actor, placed_on) for sha256 in wanted]
 
 

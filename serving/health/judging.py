@@ -73,7 +73,7 @@ def _queues(facts: BrokerFacts) -> Component:
     return Component(
         name="queues",
         status=Status.DEGRADED if long else Status.HEALTHY,
-        detail=f"{said}, most of them in {', '.join(long)}" if long else said,
+        detail=f"{said}; long: {', '.join(long)}" if long else said,
     )
 
 

@@ -39,6 +39,13 @@ def at_once(act: Callable[[int], T], *, count: int = MANY) -> list[T]:
     return results
 
 
+def somebody_waits_for_a_lock() -> bool:
+    """Whether a connection to the database stands before a lock that another one holds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
 def answered(
     client: Client, path: str, body: Mapping[str, Any], *, key: str, method: str = "post"
 ) -> Any:

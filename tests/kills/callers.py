@@ -114,9 +114,14 @@ def _named(part: dict[str, str]) -> str:
     return part["system_fingerprint"].split("/")[0]
 
 
+def is_answered(asked: Sequence[Asked]) -> bool:
+    """Whether one of these requests got its whole answer."""
+    return any(each.end is End.WHOLE for each in asked)
+
+
 def require_ends(asked: Sequence[Asked], is_right: Callable[[str, Asked], bool]) -> None:
     """Each ended in time, none in silence, and no answer is of two versions or of none."""
-    assert any(each.end is End.WHOLE for each in asked)
+    assert is_answered(asked)
     for each in asked:
         assert each.seconds <= MOST_SECONDS, each
         assert each.end is not End.HALF, each

@@ -36,7 +36,7 @@ from tests.flows.people import Person, done, refused
 from tests.flows.waiting import until
 from tests.invariants import check
 from tests.kills import points
-from tests.kills.callers import MOST_SECONDS, Callers, require_ends
+from tests.kills.callers import MOST_SECONDS, Callers, is_answered, require_ends
 from tests.kills.ledger import require_exact
 from tests.kills.points import strike, strike_all
 from tests.kills.running import Running, database_url
@@ -125,6 +125,8 @@ class Kills:
         before = len(self.callers.asked)
         with self.callers.asking():
             yield
+            # What was killed may have come back just now, and a caller look again in a moment.
+            until(lambda: is_answered(self.callers.asked[before:]), seconds=MOST_SECONDS)
         by_name = {self.job.name(version): version for version in self.job.versions}
         require_ends(
             self.callers.asked[before:],
@@ -269,6 +271,8 @@ def test_a_stop_and_the_rollback_that_follows(kills: Kills) -> None:
     listed, recorded = points.STOP
     # What is on the list is obeyed, whether it is said again or not.
     running.arm(points.ROLLBACK[0].failpoint)
+    # A stopped version leaves the node whether its rollout has been undone or not yet.
+    running.arm(points.UNLOAD[0].failpoint)
     running.arm(listed.failpoint)
     request = kills.trying(lambda: officer.api.post("stops", json=stop))
     strike(running, listed)

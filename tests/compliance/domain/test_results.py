@@ -17,7 +17,6 @@ from compliance.domain.results import (
     Verdict,
     decimal,
     verdict,
-    worst_state,
 )
 from compliance.domain.snapshot import FOLDER, Snapshot, assemble, snapshot_sha256
 
@@ -99,8 +98,6 @@ def test_the_worst_finding_decides() -> None:
         )
     )
     assert (result.state, result.severity) == (State.FAIL, Severity.BLOCKING)
-    assert worst_state([]) is State.PASS
-    assert worst_state([State.WARN, State.ERROR, State.FAIL]) is State.ERROR
 
 
 def test_the_hash_covers_the_outcome_and_not_the_moment() -> None:

@@ -10,7 +10,7 @@ from config.accounts.roles import Role
 from config.core.storage import blob_storage
 from registry.domain.packages import CONFIG_FILE, WEIGHTS_FILE
 from registry.models import Adapter, Avatar, AvatarBackup, StorageAlias, TrainingFile, Version
-from registry.services import aliases, holds, training_files
+from registry.services import aliases, training_files
 from serving.models import Revision, Rollout
 from serving.services import deployments
 from tests.factories import accounts
@@ -259,27 +259,6 @@ def test_an_adapter_that_is_being_rolled_out_is_not_deleted(anna: Caller) -> Non
     assert AvatarBackup.objects.exists()
     Rollout.objects.filter(pk=rollout.pk).update(state="aborted")
     assert anna.client.delete(anna.adapter()).status_code == 200
-
-
-@pytest.mark.parametrize("named", ["text", "bytes"])
-def test_a_legal_hold_keeps_text_and_key(anna: Caller, named: str) -> None:
-    anna.create()
-    anna.upload({"a.txt": NOTE, "b.txt": b"b"}, query="?use_for_training=false")
-    file = TrainingFile.objects.select_related("blob").get(name="a.txt")
-    digest = file.sha256 if named == "text" else file.blob.sha256
-    (hold,) = holds.place(sha256s=[digest], matter="case 1", reason="asked", actor=make.SYSTEM)
-    for answer in (
-        anna.client.delete(anna.data("a.txt")),
-        anna.client.delete(anna.data("non-training-files")),
-        anna.client.delete(anna.adapter()),
-        anna.upload({"a.txt": b"other"}),
-    ):
-        assert (answer.status_code, answer.json()["code"]) == (409, "training-file-held")
-    assert TrainingFile.objects.count() == 2
-    with training_files.open_text(TrainingFile.objects.get(name="a.txt")) as stream:
-        assert stream.read() == NOTE
-    holds.release(uuid=hold.uuid, reason="settled", actor=make.SYSTEM)
-    assert anna.client.delete(anna.data("a.txt")).status_code == 200
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import transaction
 
 from compliance.models import AuditEvent
 from config.core import clock
@@ -18,7 +18,7 @@ from registry.models import Avatar, AvatarBackup, TrainingRun
 from registry.services import avatar_backups, backup_retention, garbage, holds
 from tests.factories import accounts
 from tests.factories import registry as make
-from tests.factories.at_once import at_once
+from tests.factories.at_once import at_once, somebody_waits_for_a_lock
 from tests.flows.waiting import until
 
 from .conftest import Caller, trained
@@ -122,7 +122,7 @@ def test_a_hold_that_is_being_placed_on_a_version_is_waited_for() -> None:
                 sha256s=[file.blob.sha256], matter="case", reason="asked", actor=SYSTEM
             )
             taken.set()
-            until(_somebody_waits_for_a_lock)
+            until(somebody_waits_for_a_lock)
         return len(held)
 
     def drop() -> int:
@@ -131,12 +131,6 @@ def test_a_hold_that_is_being_placed_on_a_version_is_waited_for() -> None:
 
     assert at_once(lambda index: (place, drop)[index](), count=2) == [1, 1]
     assert _kept() == [of_version, last], "that of the creation went"
-
-
-def _somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
 
 
 def test_the_backup_of_the_last_training_stays(anna: Caller, avatar: Avatar) -> None:
