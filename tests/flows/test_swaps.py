@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -186,7 +187,7 @@ def test_16_streams_over_20_swaps(formulary: Formulary, letters_base: Path, tmp_
             version = others[turn % len(others)]
             promote(staff, deployment, version, short)
             swapped_at.append(time.monotonic())
-            until(lambda version=version: clients.have_heard(version))  # type: ignore[misc]
+            until(partial(clients.have_heard, version))
             take_back(staff, deployment)
             swapped_at.append(time.monotonic())
 

@@ -26,7 +26,8 @@ def asked(_bucket: None) -> list[str]:
         value = request.headers.get("Range", b"")
         found.append(value.decode() if isinstance(value, bytes) else value)
 
-    client = blob_storage().connection.meta.client  # type: ignore[attr-defined]
+    storage: Any = blob_storage()
+    client = storage.connection.meta.client
     client.meta.events.register("before-send.s3.GetObject", note)
     return found
 
