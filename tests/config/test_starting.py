@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.core import checks
 
+from config.console.sites import console
 from config.core.admin import RECORDS
 from config.core.starting import undisturbed_imports
 
@@ -63,10 +64,15 @@ def test_what_fails_at_its_start_collects_again() -> None:
     assert gc.isenabled()
 
 
-def test_the_records_of_the_console_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    import config.urls  # noqa: F401 - where the console takes the rooms' records
-
+def test_the_records_of_the_console_are_checked() -> None:
     assert checks.run_checks(tags=["admin"]) == []
-    _, admin = RECORDS[0]
-    monkeypatch.setattr(admin, "list_display", ("no_such_field",))
-    assert "admin.E108" in {found.id for found in checks.run_checks(tags=["admin"])}
+    model, admin = RECORDS[0]
+    wrong = type("Wrong", (admin,), {"list_display": ("no_such_field",)})
+    console.unregister(model)
+    console.register(model, wrong)
+    try:
+        found = checks.run_checks(tags=["admin"])
+    finally:
+        console.unregister(model)
+        console.register(model, admin)
+    assert {(fault.id, fault.obj) for fault in found} == {("admin.E108", wrong)}

@@ -139,7 +139,9 @@ def test_health_and_status_are_those_of_the_house_M93_M94_M95(clinic: Clinic) ->
     assert any(alert["severity"] == "critical" and alert["message"] for alert in health["alerts"])
 
 
-def test_handlers_hear_of_swaps_and_of_failing_health_M131_M132_M133(clinic: Clinic) -> None:
+def test_handlers_hear_of_swaps_and_of_failing_health_M131_M132_M133(
+    clinic: Clinic, caplog: pytest.LogCaptureFixture
+) -> None:
     desk = clinic.desk
     first, second = desk.version(), desk.version()
     deployment = desk.live(first)
@@ -191,6 +193,10 @@ def test_handlers_hear_of_swaps_and_of_failing_health_M131_M132_M133(clinic: Cli
     clinic.run(story, monitoring_interval=0.05, health_check_interval=0.05)
     (swap,) = heard["swap"]
     assert swap["swap_id"] == str(Rollout.objects.get(to_revision__version=second).uuid)
+    # What a handler's error says is never repeated: it may be about patients.
+    (failed,) = [row for row in caplog.records if "lifecycle.handler_failed" in str(row.msg)]
+    assert "RuntimeError" in str(failed.msg)
+    assert swap["swap_id"] not in caplog.text and failed.exc_info is None
     assert swap["from_adapter"] == f"{desk.adapter.ref}:{first.version_name}"
     assert swap["to_adapter"] == f"{desk.adapter.ref}:{second.version_name}"
     (health,) = heard["health"]
