@@ -30,7 +30,7 @@ SEAL_SECONDS = 0.2
 CHECKPOINT_SECONDS = 1.0
 RENEW_SECONDS = 1.0
 OBSERVE_SECONDS = 1.0
-STOPS_SECONDS = 0.25
+NEWS_SECONDS = 0.25
 FALLBACK_SECONDS = 0.5
 STOP_LIST_SECONDS = 2.0
 ALERTS_SECONDS = 5.0
@@ -105,7 +105,7 @@ class Control:
             # Due leases are found each second; how often one is renewed is a setting.
             Duty("renew", RENEW_SECONDS, permissions.renew_due),
             Duty("nodes", OBSERVE_SECONDS, self._nodes.tend),
-            Duty("stops", STOPS_SECONDS, self._nodes.tell_news),
+            Duty("news", NEWS_SECONDS, self._nodes.tell_news),
             Duty("fallbacks", FALLBACK_SECONDS, rollbacks.obey_stops),
             Duty("list of stops", STOP_LIST_SECONDS, stops.unite),
             Duty("alerts", ALERTS_SECONDS, alerting.Watch().look),

@@ -75,7 +75,7 @@ def test_the_control_loop_signs_with_its_duties(settings, tmp_path) -> None:
     loop = threading.Thread(target=control.run, daemon=True)
     loop.start()
     try:
-        named = {"seal", "renew", "nodes", "stops", "fallbacks", "checkpoints", "alerts"}
+        named = {"seal", "renew", "nodes", "news", "fallbacks", "checkpoints", "alerts"}
 
         def duties() -> set[str]:
             row = Heartbeat.objects.filter(name="control").first()
