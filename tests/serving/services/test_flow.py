@@ -5,12 +5,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import redis
 from django.conf import settings
 from django.db import connection
@@ -31,8 +30,8 @@ CONTRACT = {"max_tokens": 6, "pattern": "routine|soon|urgent", "stop_reasons": [
 LONG = "long " * 30
 
 
-@pytest.fixture
-def stack_of_processes(house: House, tmp_path: Path) -> Iterator[ExitStack]:
+@contextmanager
+def stack_of_processes(house: House, logs: Path) -> Iterator[None]:
     """Gateway, control loop, beat, and workers for all queues, as real processes."""
     from config.asgi import Application, _django
 
@@ -57,10 +56,10 @@ def stack_of_processes(house: House, tmp_path: Path) -> Iterator[ExitStack]:
             ("control", [sys.executable, "manage.py", "run_control"]),
             ("worker", [*celery, "worker", "-Q", queues, "-c", "2", "-l", "WARNING",
                         "--without-gossip", "--without-mingle"]),
-            ("beat", [*celery, "beat", "-l", "WARNING", "--schedule", str(tmp_path / "beat"),
+            ("beat", [*celery, "beat", "-l", "WARNING", "--schedule", str(logs / "beat"),
                       "--pidfile", ""]),
         ):  # fmt: skip
-            log = stack.enter_context((tmp_path / f"{name}.log").open("wb"))
+            log = stack.enter_context((logs / f"{name}.log").open("wb"))
             process = subprocess.Popen(
                 command, cwd=settings.BASE_DIR, env=env, stdout=log, stderr=log
             )
@@ -69,7 +68,7 @@ def stack_of_processes(house: House, tmp_path: Path) -> Iterator[ExitStack]:
         # The last that is called back comes first: all are told to end before one is waited for.
         for process in processes:
             stack.callback(process.terminate)
-        yield stack
+        yield
 
 
 class Clients:
@@ -144,7 +143,7 @@ def approved(house: House, sets: list[Any], **script: Any) -> Any:
 
 
 def test_promoted_under_traffic_then_rolled_back_by_its_analysis_M23_M27_M28(
-    house: House, stack_of_processes: ExitStack
+    house: House, tmp_path: Path
 ) -> None:
     sets = [house.evaluation_set(given=judge.items(120))]
     fair_rules = [
@@ -176,15 +175,17 @@ def test_promoted_under_traffic_then_rolled_back_by_its_analysis_M23_M27_M28(
             actor=actor_of(house.operator),
         )
 
-    first = over(start(fair))
-    assert first.state == "promoted", first.reason
-    # Gateways follow a commit within a second: the first answer is waited for.
-    servers.until(lambda: is_answered(house.api_url, deployment.public_name), seconds=60)
-    with Clients(house.api_url, deployment.public_name) as clients:
-        second = over(start(better))
-        assert second.state == "promoted", (second.state, second.reason, second.paused_reason)
-        third = over(start(broken))
-        assert (third.state, third.trigger) == ("rolled_back", "contract_broken"), third.reason
+    # All versions are approved before workers live that would take the same check runs.
+    with stack_of_processes(house, tmp_path):
+        first = over(start(fair))
+        assert first.state == "promoted", first.reason
+        # Gateways follow a commit within a second: the first answer is waited for.
+        servers.until(lambda: is_answered(house.api_url, deployment.public_name), seconds=60)
+        with Clients(house.api_url, deployment.public_name) as clients:
+            second = over(start(better))
+            assert second.state == "promoted", (second.state, second.reason, second.paused_reason)
+            third = over(start(broken))
+            assert (third.state, third.trigger) == ("rolled_back", "contract_broken"), third.reason
     assert clients.failures == []
     assert clients.answered > 300 and clients.wrong > 0
     deployment.refresh_from_db()
