@@ -71,13 +71,13 @@ def open_rollout_of(deployment: Deployment) -> Rollout | None:
 
 def facts_of(registration: Deployment) -> RegistrationFacts:
     """How the registration is now."""
-    row = Deployment.objects.select_related("stable_revision__version__adapter").get(
-        pk=registration.pk
+    # In one statement: a rollout that ends between two would have ended with nothing loaded.
+    rollouts = Rollout.objects.filter(deployment=registration.pk).select_related(
+        "to_revision__version__adapter", "deployment__stable_revision__version__adapter"
     )
-    rollouts = Rollout.objects.filter(deployment=row).select_related(
-        "to_revision__version__adapter"
-    )
-    last, stable = rollouts.first(), row.stable_revision
+    last = rollouts.first()
+    row = Deployment.objects.get(pk=registration.pk) if last is None else last.deployment
+    stable = row.stable_revision
     revision = stable or (None if last is None else last.to_revision)
     state, reason = RegistrationState.LOADED, ""
     if not row.is_enabled:

@@ -19,6 +19,7 @@ from registry.selectors import live_version
 from serving.gateway.gateway import Gateway
 from serving.gateway.limits import Limits
 from serving.models import Deployment, Replica
+from serving.selectors.registrations import RegistrationState, facts_of
 from serving.selectors.routing import build_snapshot
 from serving.services import engine_profiles, rollouts
 from serving.states import ReplicaState
@@ -281,10 +282,22 @@ def test_the_answer_waits_until_the_adapter_is_loaded(
         asked = program.submit(
             _post_and_close, door, {"name": "triage", "src": f"sha256:{version.digest}"}
         )
-        house.settle(rounds=40, until=asked.done)
+        # However late the program asks, there is somebody who goes on with what it asks for.
+        servers.until(lambda: house.look() or asked.done(), seconds=90)
         answer = asked.result()
     assert (answer.status_code, answer.content) == (200, b"Adapter triage registered")
     assert _routed("triage")
+
+
+def test_how_far_a_registration_has_come_is_read_at_one_moment(
+    house: House, door: Door, django_assert_num_queries: Any
+) -> None:
+    """In two reads a rollout that ends between them would have ended with nothing loaded."""
+    version = house.version()
+    assert door.post({"name": "triage", "src": f"sha256:{version.digest}"}).status_code == 202
+    row = Deployment.objects.get(public_name="triage")
+    with django_assert_num_queries(1):
+        assert facts_of(row).state == RegistrationState.LOADING
 
 
 def test_who_asks_for_the_same_at_the_same_moment_gets_the_same(house: House) -> None:
