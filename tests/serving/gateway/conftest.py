@@ -22,7 +22,8 @@ from serving.node.state import Node as NodeState
 from tests.factories import gateway as make
 
 BASE_DIGEST = "b" * 64
-FAST = Limits(poll_seconds=0.02, reread_seconds=0.2)
+# Tests read an answer's row when the answer has ended: here it ends later rather than without it.
+FAST = Limits(poll_seconds=0.02, reread_seconds=0.2, row_commit_seconds=15)
 
 
 @dataclass

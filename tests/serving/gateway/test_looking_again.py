@@ -20,7 +20,7 @@ from tests.factories import gateway as make
 
 Serve = Callable[..., Any]
 # Polls by itself once and then not again during the test.
-SLOW = Limits(poll_seconds=60, least_poll_seconds=0.05)
+SLOW = Limits(poll_seconds=60, least_poll_seconds=0.05, row_commit_seconds=15)
 
 
 def _unload(world: Any, version: Any) -> None:

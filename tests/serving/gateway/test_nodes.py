@@ -2,30 +2,39 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
-from serving.gateway.limits import Limits
 from serving.models import Answer, Node, Replica
 from serving.states import FailureKind, ReplicaState
 from tests.factories import gateway as make
+from tests.serving.gateway.conftest import FAST
 
 Serve = Callable[..., Any]
 
 
 def test_the_least_busy_node_is_asked(world: Any, serve: Serve) -> None:
     world.add_node()
-    version = world.version(default="a b", token_latency_ms=300)
+    version = world.version(default="a b", token_latency_ms=60_000)
     deployment = world.deployment(version)
     caller = serve()
     threads = [
         threading.Thread(target=caller.chat, args=(deployment.public_name,)) for _ in range(4)
     ]
-    for thread in threads:
+
+    def answers_of_each() -> list[int]:
+        return [len(node.twin.answers) for node in world.nodes]
+
+    for number, thread in enumerate(threads, 1):
         thread.start()
+        make.until(lambda: sum(answers_of_each()) == number)  # noqa: B023
+    # None of the four has ended: each was asked for while those before it kept their nodes busy.
+    assert answers_of_each() == [2, 2]
+    make.stop(version.digest)
     for thread in threads:
-        thread.join(10)
+        thread.join(20)
     names = sorted(Answer.objects.values_list("node_name", flat=True))
     assert names == ["node1", "node1", "node2", "node2"]
 
@@ -82,7 +91,7 @@ def test_a_node_without_the_version_is_passed_over(world: Any, serve: Serve) -> 
 
 def test_a_slow_stable_answer_is_503_and_a_timeout(world: Any, serve: Serve) -> None:
     deployment = world.deployment(world.version(default="a b", token_latency_ms=5000))
-    caller = serve(Limits(poll_seconds=0.02, first_token_seconds=0.2))
+    caller = serve(replace(FAST, first_token_seconds=0.2))
     for stream in (False, True):
         response = caller.chat(deployment.public_name, stream=stream)
         assert (response.status_code, response.json()["error"]["code"]) == (503, "answer_lost")
@@ -104,7 +113,8 @@ def test_a_client_that_hangs_up_frees_the_node(world: Any, serve: Serve) -> None
             "stream": True,
         },
     ) as response:
-        next(response.iter_lines())
+        lines = response.iter_lines()  # held: dropping the iterator would hang up
+        next(lines)
         assert world.node.twin.answers
     make.until(lambda: not world.node.twin.answers)
     row = make.until(lambda: Answer.objects.first())

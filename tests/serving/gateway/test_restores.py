@@ -3,7 +3,6 @@
 import os
 import subprocess
 from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +132,6 @@ def test_a_database_from_before_a_stop_does_not_serve_the_stopped_digest(
         caller = _gateway(token, servers)
         assert _refusal(caller, bad.public_name) == (200, "")
         backup.take()
-        listed_at = clock.now()
         stopped = _stop(wrong.digest, operator)
         stops.ask_release(stop=released, reason="fine", user=operator, actor=actor_of(operator))
         stops.release(stop=released, user=officer, actor=actor_of(officer))
@@ -146,15 +144,15 @@ def test_a_database_from_before_a_stop_does_not_serve_the_stopped_digest(
         if not runs_on:
             servers.close()
         backup.restore()
-        assert not Stop.objects.filter(uuid=stopped.uuid).exists()
-        assert Epoch.objects.get().stops < seen_epoch
         if not runs_on:
+            # One that runs on may have brought both back by now.
+            assert not Stop.objects.filter(uuid=stopped.uuid).exists()
+            assert Epoch.objects.get().stops < seen_epoch
             caller = _gateway(token, servers)
         # From its first answer on: nothing is served, because two persons have to look at it.
-        make.until(lambda: _refusal(caller, good.public_name)[0] == 503)
+        make.until(lambda: _refusal(caller, good.public_name)[0] == 503, seconds=30)
         assert _refusal(caller, bad.public_name)[0] in (403, 503)
-        make.until(lambda: _refusal(caller, bad.public_name) == (403, "stopped"))
-        assert clock.now() - listed_at < timedelta(seconds=30)
+        make.until(lambda: _refusal(caller, bad.public_name) == (403, "stopped"), seconds=30)
         again = Stop.objects.get(digest=wrong.digest, released_at=None)
         assert (again.reason, again.issued_by) == ("wrong dose", None)
         event = AuditEvent.objects.get(action="stop.brought_back")

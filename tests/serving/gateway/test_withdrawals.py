@@ -58,15 +58,18 @@ def test_no_answer_starts_2_seconds_after_a_stop_M81(world: Any, serve: Serve) -
     deployment = world.deployment(version)
     caller = serve(Limits())
     assert caller.chat(deployment.public_name).status_code == 200
-    began = time.monotonic()
     make.stop(version.digest)
+    stopped_at = time.monotonic()
 
     def refused() -> httpx.Response | None:
+        began_at = time.monotonic()
         response = caller.chat(deployment.public_name)
-        return response if response.status_code != 200 else None
+        if response.status_code != 200:
+            return response
+        assert began_at - stopped_at < 2, "an answer began"
+        return None
 
-    response = make.until(refused, seconds=5)
-    assert time.monotonic() - began < 2
+    response = make.until(refused)
     assert response.status_code == 403
     assert response.json()["error"]["code"] == "stopped"
 
@@ -75,8 +78,8 @@ def test_no_answer_starts_2_seconds_after_a_stop_M81(world: Any, serve: Serve) -
 def test_a_stop_withdraws_a_running_stream(world: Any, serve: Serve, is_node_told: bool) -> None:
     version = world.version(default="word " * 5000, token_latency_ms=20)
     deployment = world.deployment(version)
-    caller = serve(Limits())
-    began = 0.0
+    caller = serve(Limits(row_commit_seconds=15))
+    after = 0
     with caller.http.stream(
         "POST",
         "/v1/chat/completions",
@@ -87,15 +90,14 @@ def test_a_stop_withdraws_a_running_stream(world: Any, serve: Serve, is_node_tol
         },
     ) as response:
         last = ""
-        for number, line in enumerate(response.iter_lines()):
+        for number, line in enumerate(filter(None, response.iter_lines())):
             if number == 10:
-                began = time.monotonic()
                 if is_node_told:
                     world.node.stop(version.digest, epoch=1)
                 else:
                     make.stop(version.digest)
-            last = line or last
-    assert time.monotonic() - began < 2
+            after, last = number - 10, line
+    assert after <= 100, "more words than there are in 2 seconds"
     assert json.loads(last.removeprefix("data: "))["error"]["code"] == "stopped"
     row = Answer.objects.get()
     assert (row.failure, row.was_replaced) == (FailureKind.STOPPED, False)
@@ -112,17 +114,19 @@ def test_a_stop_ends_a_wait_for_the_first_token(world: Any, serve: Serve) -> Non
     asking.start()
     make.until(lambda: world.node.twin.answers)
     make.stop(version.digest)
-    asking.join(5)
+    asking.join(20)
     assert [answer.status_code for answer in answers] == [403]
     make.until(lambda: not world.node.twin.answers)
 
 
 def test_an_ended_lease_is_503_until_it_is_renewed(world: Any, serve: Serve) -> None:
     version = world.version(default="x", is_permitted=False)
-    permission = make.permit(version, ttl_seconds=1)
+    permission = make.permit(version)
     deployment = world.deployment(version)
     caller = serve()
     assert caller.chat(deployment.public_name).status_code == 200
+    Permission.objects.filter(pk=permission.pk).update(lease_sequence=2, ttl_seconds=1)
+    make.bump()
     response = make.until(
         lambda: next((r for r in [caller.chat(deployment.public_name)] if r.is_error), None)
     )
@@ -130,7 +134,7 @@ def test_an_ended_lease_is_503_until_it_is_renewed(world: Any, serve: Serve) -> 
     assert response.json()["error"]["code"] == "no_replica"
     assert response.headers["Retry-After"]
     assert caller.http.get("/v1/models").json()["data"] == []
-    Permission.objects.filter(pk=permission.pk).update(lease_sequence=2, ttl_seconds=60)
+    Permission.objects.filter(pk=permission.pk).update(lease_sequence=3, ttl_seconds=60)
     make.bump()
     make.until(lambda: caller.chat(deployment.public_name).status_code == 200)
     Permission.objects.filter(pk=permission.pk).update(ended_at=clock.now())
@@ -157,8 +161,9 @@ def test_without_the_database_it_serves_as_leases_and_policies_allow(
         world.version(default="x"), policy={"when_control_is_away": "refuse"}
     )
     caller = serve(Limits(poll_seconds=0.02, reread_seconds=0.2, away_after_seconds=0.3))
-    assert caller.chat(careful.public_name).status_code == 200
-    assert Answer.objects.count() == 1
+    # As short as the time is after which it counts as away, it may do so before it is.
+    make.until(lambda: caller.chat(careful.public_name).status_code == 200)
+    make.until(Answer.objects.exists)
     with database_away():
         make.until(lambda: caller.chat(careful.public_name).status_code == 503)
         response = caller.chat(long_lease.public_name)
@@ -166,7 +171,9 @@ def test_without_the_database_it_serves_as_leases_and_policies_allow(
         assert response.headers["X-Formulary-Control-Plane"] == "away"
         assert caller.chat(short_lease.public_name).status_code in (200, 503)
         make.until(lambda: caller.chat(short_lease.public_name).status_code == 503)
-        new = httpx.get(f"{caller.url}/v1/models", headers={"Authorization": "Bearer fml_new"})
+        new = httpx.get(
+            f"{caller.url}/v1/models", headers={"Authorization": "Bearer fml_new"}, timeout=20
+        )
         assert new.status_code == 503
         feedback = caller.http.post(
             "/v1/feedback",
@@ -177,4 +184,5 @@ def test_without_the_database_it_serves_as_leases_and_policies_allow(
     # What was answered meanwhile is written when the database is back.
     late = Answer.objects.filter(answer_id=response.headers["X-Formulary-Answer"])
     make.until(late.exists)
-    assert "X-Formulary-Control-Plane" not in caller.chat(long_lease.public_name).headers
+    said = "X-Formulary-Control-Plane"
+    make.until(lambda: said not in caller.chat(long_lease.public_name).headers)
