@@ -1,10 +1,28 @@
 """Free TCP ports on the loopback address."""
 
+import secrets
 import socket
+from pathlib import Path
+
+_HANDED_OUT = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_LOWEST, _LEAST_CHOICE, _TRIES = 20_000, 1_000, 50
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """A port that was free a moment ago, and that the system hands out to nobody by itself.
+
+    Anybody's next connection could else take it before our server has it, or while it restarts.
+    """
+    choice = _first_handed_out() - _LOWEST
+    if choice >= _LEAST_CHOICE:
+        for _ in range(_TRIES):
+            port = _LOWEST + secrets.randbelow(choice)
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -25,3 +43,11 @@ def first_free_from(wanted: int, *, tries: int = 50) -> int:
                 continue
             return port
     raise OSError(f"No free port between {wanted} and {wanted + tries - 1}")
+
+
+def _first_handed_out() -> int:
+    """The lowest port that the system gives to whoever asks for any; 0 where it is not known."""
+    try:
+        return int(_HANDED_OUT.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -10,6 +10,7 @@ from typing import Any
 
 import openai
 
+from compliance.selectors.permissions import epoch
 from config.accounts.models import User
 from config.accounts.roles import Role
 from config.accounts.selectors import actor_of
@@ -32,6 +33,8 @@ from tests.flows.processes import SECRET, NodeProcess, Workers
 from tests.flows.waiting import until
 
 _numbers = itertools.count(1)
+PATIENT = Limits(row_commit_seconds=30.0)
+"""The product's own, but each answer's row is there when it ends, however slow the disk."""
 
 
 class Formulary:
@@ -46,7 +49,7 @@ class Formulary:
         self.control = Control()
 
     def start(
-        self, *, engine: str, base: Path, limits: Limits | None = None, **options: int | str
+        self, *, engine: str, base: Path, limits: Limits = PATIENT, **options: int | str
     ) -> None:
         """Everything but the workers, in the order of the supervisor."""
         from config.asgi import Application, _django
@@ -54,7 +57,8 @@ class Formulary:
         self.base: BaseModel = base_models.register(
             folder=base, slug=base.name, declared_names=[], actor=SYSTEM
         )
-        app = Application(_django, Gateway(limits))  # type: ignore[arg-type]
+        self.gateway = Gateway(limits)
+        app = Application(_django, self.gateway)  # type: ignore[arg-type]
         self.url = self._stack.enter_context(servers.served(app))
         self.node = NodeProcess(
             name=f"node-{next(_numbers)}",
@@ -83,7 +87,8 @@ class Formulary:
         }.items():
             self._setenv(name, value)
         self.start_control()
-        self._stack.callback(lambda: self.control.stop())
+        # What they do now is over before the next test's database is there.
+        self._stack.callback(self.stop_control)
         self._stack.callback(self.stop_workers)
 
     def start_workers(self) -> None:
@@ -109,8 +114,18 @@ class Formulary:
     def stop_control(self) -> None:
         """Nothing is observed, renewed or told any more."""
         self.control.stop()
-        self._loop.join(10)
+        self._loop.join(30)
         assert not self._loop.is_alive()
+
+    def await_gateway(self) -> None:
+        """The gateway has read what is stopped, permitted and routed at this call."""
+        routing, stops = epoch()
+
+        def has_read() -> bool:
+            now = self.gateway.snapshots.current
+            return now.routing_epoch >= routing and now.stops_epoch >= stops
+
+        until(has_read)
 
     def client(self) -> openai.OpenAI:
         """The official client with a token of an application."""

@@ -1,6 +1,5 @@
 """A person with the doors that a person has: a token for programs, a browser, an authenticator."""
 
-import time
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +8,7 @@ import httpx
 from config.accounts.models import Person as Human
 from config.accounts.roles import Role
 from config.accounts.services import second_factors
+from config.core import clock
 from config.core.actors import SYSTEM
 from tests.factories import accounts
 
@@ -73,10 +73,12 @@ class Person:
 
     def _code(self) -> str:
         """A code that was not used: of now, else of the step to come, which counts already."""
-        now = int(time.time()) // STEP_SECONDS
-        self._used_step = max(now, self._used_step + 1)
-        assert self._used_step <= now + 1, "two codes in 30 s; another person can do the next act"
-        return second_factors.totp_code(self._secret, step=self._used_step - now)
+        # One moment for both: else the step could change in between.
+        with clock.frozen_at(clock.now()):
+            now = int(clock.now().timestamp()) // STEP_SECONDS
+            self._used_step = max(now, self._used_step + 1)
+            assert self._used_step <= now + 1, "two codes in 30 s: let another person do it"
+            return second_factors.totp_code(self._secret, step=self._used_step - now)
 
     def _send(self, browser: httpx.Client, path: str, **values: Any) -> httpx.Response:
         token = browser.cookies.get("csrftoken") or ""

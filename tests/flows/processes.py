@@ -15,6 +15,7 @@ from django.db import connection
 from compliance.models import CheckRun
 from compliance.states import RunState
 from compliance.tasks import execute_check_run
+from config.stack.ports import free_port
 from serving import agent, tasks
 from serving.models import Replica
 from serving.selectors.evaluations import runs_to_take_up
@@ -30,7 +31,8 @@ class NodeProcess:
     def __init__(
         self, *, name: str, base: Path, folder: Path, engine: str, **options: int | str
     ) -> None:
-        self.name, self._folder, self._port = name, folder, "0"
+        # One that nobody gets by chance while it is killed and not yet back.
+        self.name, self._folder, self._port = name, folder, str(free_port())
         folder.mkdir(parents=True)
         (folder / "secret").write_text(SECRET)
         self._arguments = ["--engine", engine, "--base", str(base), "--name", name, "--threads=1"]
@@ -46,7 +48,6 @@ class NodeProcess:
         """Start it and wait until it listens."""
         files = [
             f"--secret-file={self._folder / 'secret'}",
-            f"--port-file={self._folder / 'port'}",
             f"--port={self._port}",
         ]
         self._process = subprocess.Popen(
@@ -60,7 +61,6 @@ class NodeProcess:
         listening = threading.Event()
         threading.Thread(target=self._read, args=(self._process, listening), daemon=True).start()
         assert listening.wait(90) and self._process.poll() is None, "".join(self.lines)
-        self._port = (self._folder / "port").read_text().strip()
 
     def _read(self, process: "subprocess.Popen[str]", listening: threading.Event) -> None:
         assert process.stdout is not None

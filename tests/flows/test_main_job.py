@@ -12,9 +12,6 @@ from tests.flows.people import done, refused
 from tests.flows.traffic import Outcome
 from tests.flows.waiting import until
 
-GATEWAYS_KNOW_SECONDS = 3.0
-"""A gateway looks at the routes once a second; until then a canary's share may go on."""
-
 
 def asked_since(job: Job, moment: float) -> list[Outcome]:
     return [outcome for outcome in list(job.traffic.outcomes) if outcome.asked_at > moment]
@@ -80,7 +77,9 @@ def test_the_main_job(job: Job) -> None:
     assert job.bring("v4", "adults", "children") == 180
     with job.traffic.during("v4"):
         rollout = job.roll_out("v4")
-        settled_at = time.monotonic() + GATEWAYS_KNOW_SECONDS
+        # A gateway looks at the routes once a second; until then a canary's share may go on.
+        job.formulary.await_gateway()
+        settled_at = time.monotonic()
         until(lambda: len(asked_since(job, settled_at)) >= 50, seconds=60)
     assert (rollout["state"], rollout["trigger"]) == ("rolled_back", "contract_broken")
     assert job.live() == job.name("v2")
