@@ -118,17 +118,19 @@ def test_names_digests_and_slots(engine: Engine, first: Package, second: Package
 def test_a_drained_slot_is_free_again(engine: Engine, first: Package) -> None:
     put(engine, first)
 
+    table = engine._table  # type: ignore[attr-defined]
+
     async def run() -> None:
         stream = engine.generate(GenerateRequest(name=first.name, prompt="cough", max_tokens=20))
-        await anext(stream)
-        assert engine.loaded()[0].refs == 1
-        assert engine.unload(first.name) is AdapterState.UNLOADING
-        assert [a.state for a in engine.loaded()] == [AdapterState.UNLOADING]
+        with table._changed:  # the answer's pin stays while we look, however fast it is computed
+            await anext(stream)
+            assert engine.loaded()[0].refs == 1
+            assert engine.unload(first.name) is AdapterState.UNLOADING
+            assert [a.state for a in engine.loaded()] == [AdapterState.UNLOADING]
         async for _ in stream:
             pass
 
     asyncio.run(run())
-    table = engine._table  # type: ignore[attr-defined]
     assert table.wait_until(lambda: not engine.loaded(), timeout_seconds=10)
 
 
