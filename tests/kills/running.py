@@ -27,6 +27,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "SWEEP_SECONDS": "1",
     "CHECKPOINT_SECONDS": "1",
 }
+RUNNING = "Formulary is running: "
 
 
 def database_url() -> str:
@@ -81,7 +82,9 @@ class Running:
         assert process.stdout is not None
         for line in process.stdout:
             self._lines.append(line)
-            if "Formulary is running" in line:
+            if line.startswith(RUNNING):
+                # Its port is another where somebody has taken ours meanwhile.
+                self.url = line.removeprefix(RUNNING).strip().removesuffix("/console/")
                 is_up.set()
         is_up.set()
 
@@ -97,10 +100,17 @@ class Running:
 
     def arm(self, failpoint: str) -> None:
         assert failpoint in NAMES
-        (self._failpoints / failpoint).touch()
+        armed = self._failpoints / failpoint
+        if not armed.exists():
+            # Who came to it in the moment of its last disarming is not held there.
+            self._forget(failpoint)
+        armed.touch()
 
     def disarm(self, failpoint: str) -> None:
         (self._failpoints / failpoint).unlink()
+        self._forget(failpoint)
+
+    def _forget(self, failpoint: str) -> None:
         for file in self._failpoints.glob(f"{failpoint}.*.reached"):
             file.unlink()
 

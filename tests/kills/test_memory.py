@@ -167,8 +167,10 @@ def test_uploads_and_their_checks(kills: Kills) -> None:
     assert not run.is_blocked
     runs = CheckRun.objects.all()
     until(lambda: not runs.exclude(state="done").exists(), seconds=90)
-    assert sum(each.attempts for each in runs) == len(runs) + len(points.CHECKS)
-    assert AuditEvent.objects.filter(action="check_run.taken_over").count() == len(points.CHECKS)
+    # The worker may have had two of them when it was killed.
+    taken = AuditEvent.objects.filter(action="check_run.taken_over").count()
+    assert taken >= len(points.CHECKS)
+    assert sum(each.attempts for each in runs) == len(runs) + taken
     require_exact()
 
 
@@ -185,14 +187,16 @@ def test_a_load_and_an_evaluation(kills: Kills) -> None:
     )
     assert job.evaluate("v1", "adults", "children") == RIGHT["v1"]
     run = EvaluationRun.objects.order_by("pk")[0]
-    assert run.attempt == 1 + len(points.EVALUATION)
+    taken = AuditEvent.objects.filter(action="evaluation.taken_over", object_id=str(run.uuid))
+    # A worker whose machine stood still for seconds is taken for dead, too.
+    assert run.attempt == 1 + taken.count() >= 1 + len(points.EVALUATION)
     assert run.rows.count() == run.evaluation_set.items_count
-    taken = AuditEvent.objects.filter(action="evaluation.taken_over").count()
-    assert taken == len(points.EVALUATION)
     replica = Replica.objects.get()
-    assert (replica.state, replica.failures_count) == ("ready", 0)
+    assert replica.failures_count == 0
+    # Nobody wishes for it after the last evaluation: it may be on its way out.
+    assert replica.state in {"ready", "unloading", "unloaded"}
     lost = AuditEvent.objects.filter(action="replica.claim_lost").count()
-    assert lost == len(points.FIRST_LOAD)
+    assert lost >= len(points.FIRST_LOAD)
     require_exact()
 
 
@@ -304,6 +308,11 @@ def test_sealing_and_checkpoints(kills: Kills) -> None:
         strike_all(running, listed, lambda act=act: done(act()))
         require_exact()
     newest = Checkpoint.objects.order_by("-size")[0]
-    found = until(newest_file, seconds=20)
-    assert read_file(found).head.size >= newest.size
+
+    def is_written() -> bool:
+        found = newest_file()
+        return found is not None and read_file(found).head.size >= newest.size
+
+    # Its row is committed before its file is written.
+    until(is_written, seconds=30)
     kills.agrees()

@@ -102,6 +102,10 @@ class House:
             yield
         require_ends(self.callers.asked, is_right)
 
+    def heard(self) -> set[str]:
+        """The versions that have given a whole answer."""
+        return {name for each in list(self.callers.asked) for name in each.versions}
+
     def agrees(self) -> None:
         at = {"url": self.running.url, "token": self.token, "database_url": database_url()}
         check.await_agreement(**at)
@@ -137,8 +141,9 @@ def test_a_first_load_on_a_node_that_dies_twice(house: House) -> None:
 def test_a_node_that_dies_under_a_canary(house: House) -> None:
     first, second = house.versions
     with house.traffic():
-        until(lambda: house.said or house.callers.asked)
+        until(lambda: house.heard() == {first.runtime_name}, seconds=60)
         ended = house.roll_out(second, *points.TORCH[2:])
+        until(lambda: house.heard() == {first.runtime_name, second.runtime_name}, seconds=60)
     assert ended["state"] in {"promoted", "paused"}
     live = second if ended["state"] == "promoted" else first
     seen = done(house.operator.api.get(f"deployments/{MODEL}"))
