@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from config.accounts.roles import Role
+from serving.health import measuring
 from tests.factories import accounts
 
 pytestmark = pytest.mark.django_db
@@ -186,6 +187,14 @@ def test_no_contract_path_is_ever_redirected(client: Client, bearer: dict[str, s
             assert answer.status_code < 500, (method, path)
 
 
+@pytest.fixture
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How soon a part must answer is not asked here."""
+    monkeypatch.setattr(measuring, "ANSWER_SECONDS", 30.0)
+    measuring.forget()
+
+
+@pytest.mark.usefixtures("_patient")
 def test_ping_is_empty_and_health_says_ok(client: Client) -> None:
     for path in ("/ping", "/sagemaker/ping"):
         answer = client.get(path)
@@ -195,6 +204,7 @@ def test_ping_is_empty_and_health_says_ok(client: Client) -> None:
     assert {"components", "s3_status"} <= health.keys()
 
 
+@pytest.mark.usefixtures("_patient")
 def test_what_monitors_ask_refuses_other_methods_in_json() -> None:
     client = Client(enforce_csrf_checks=True)
     for path in ("/ping", "/sagemaker/ping", "/health", "/manager/health", "/avatar/health"):

@@ -1,5 +1,6 @@
 """Delivery jobs: tried, tried again after 1, 2 and 4 seconds, ended, taken over."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,7 +13,6 @@ from compliance.models import AuditEvent
 from config.core import clock
 from config.core.actors import Actor
 from config.core.egress import EgressRefused
-from config.stack.ports import free_port
 from deliveries.errors import DeliveryInvalid
 from deliveries.models import DeliveryJob
 from deliveries.selectors.deliveries import overdue_ids, texts
@@ -69,11 +69,19 @@ def test_flat_parameters_and_metadata_mean_the_same(actor: Actor, receiver: Rece
     assert receiver.got[0].json == {"prompt": PROMPT, "metadata": {"set": "demo"}}
 
 
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Nobody listens there, and nobody else can: it is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
 def test_a_refused_connection_is_tried_after_1_2_and_4_seconds_and_fails(
-    actor: Actor, settings: Any
+    actor: Actor, settings: Any, silent_port: int
 ) -> None:
     settings.EGRESS_ALLOW = ["127.0.0.1"]
-    params = {"host": "127.0.0.1", "port": free_port()}
+    params = {"host": "127.0.0.1", "port": silent_port}
     job = delivery_jobs.enqueue(actor=actor, prompt=PROMPT, mode="http", params=params)
     pauses = []
     for left in (3, 2, 1):

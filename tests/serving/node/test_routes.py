@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from serving.node.permits import LeaseKey, Leases
 from serving.node.problems import NoLease
+from tests.factories.gateway import until
 from tests.serving.node.conftest import Running, Script, events
 
 Make = Callable[..., Script]
@@ -32,12 +32,8 @@ def refs(running: Running) -> int:
 def wait_until_quiet(running: Running) -> None:
     """No pin on any slot, and no answer in the node's own books."""
     table = running.node.engine._table  # type: ignore[attr-defined]
-    assert table.wait_until(lambda: refs(running) == 0, timeout_seconds=10)
-    for _ in range(100):  # each round trip lets the node's event loop run on
-        if not running.node.answers:
-            return
-        httpx.get(f"{running.url}/healthz")
-    raise AssertionError(f"{len(running.node.answers)} answers are still on the books")
+    assert table.wait_until(lambda: refs(running) == 0, timeout_seconds=20)
+    until(lambda: not running.node.answers)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +233,7 @@ def stop(node: Running, epoch: int, *digests: str) -> httpx.Response:
 
 
 def test_a_stop_ends_running_answers_unloads_and_keeps_out(node: Running, script: Make) -> None:
-    package = script(default="word " * 400, token_latency_ms=5)
+    package = script(default="word " * 900, token_latency_ms=20)
     other = script("other", default="word " * 12, token_latency_ms=5)
     node.serve(package)
     node.serve(other)
@@ -245,16 +241,15 @@ def test_a_stop_ends_running_answers_unloads_and_keeps_out(node: Running, script
     neighbour = threading.Thread(
         target=lambda: kept.extend(events(node.ask(other.name, max_tokens=12)))
     )
-    body = {"name": package.name, "prompt": "x", "max_tokens": 400}
+    body = {"name": package.name, "prompt": "x", "max_tokens": 900}
     with node.client.stream("POST", "/node/v1/generate", json=body) as stream:
         lines = (line for line in stream.iter_lines() if line)
         next(lines)
         neighbour.start()
-        began = time.monotonic()
         assert stop(node, 4, package.digest).json()["epoch"] == 4
         rest = [json.loads(line[6:]) for line in lines]
-        assert time.monotonic() - began < 2
-    assert rest[-1]["finish"] == "stopped" and len(rest) < 300
+    assert rest[-1]["finish"] == "stopped"
+    assert len(rest) <= 100, "more words than there are in 2 seconds"
     assert all(event["finish"] is None for event in rest[:-1])
     neighbour.join(20)
     assert kept[-1]["finish"] == "length" and len(kept) == 12

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.factories.gateway import until
 from tests.serving.node.conftest import Running, Script
 
 Make = Callable[..., Script]
@@ -71,7 +72,7 @@ def test_a_stream_ends_with_done_and_leaves_nothing_on_the_books(
     assert lines[-1] == "[DONE]"
     texts = [json.loads(line)["choices"][0]["delta"].get("content", "") for line in lines[:-1]]
     assert "".join(texts) == "low ward"
-    assert not node.node.answers
+    until(lambda: not node.node.answers)
 
 
 def test_only_bytes_under_a_lease_are_loaded(node: Running, script: Make, tmp_path: Path) -> None:

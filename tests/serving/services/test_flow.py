@@ -63,7 +63,7 @@ def stack_of_processes(house: House, logs: Path) -> Iterator[None]:
             process = subprocess.Popen(
                 command, cwd=settings.BASE_DIR, env=env, stdout=log, stderr=log
             )
-            stack.callback(process.wait, 20)
+            stack.callback(process.wait, 60)
             processes.append(process)
         # The last that is called back comes first: all are told to end before one is waited for.
         for process in processes:
@@ -132,6 +132,7 @@ def is_answered(url: str, model: str) -> bool:
         f"{url}/v1/chat/completions",
         json={"model": model, "messages": [{"role": "user", "content": "note routine"}]},
         headers={"Authorization": f"Bearer {servers.token()}"},
+        timeout=20,
     )
     return answer.status_code == 200
 
