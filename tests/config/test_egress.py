@@ -34,7 +34,7 @@ PRIVATE = some.sampled_from(
 NAMED = Rules.parse(["partner.example", ".hospital.example:8443"])
 
 
-def _answers(egress: Egress, url: str, *, seconds: float = 3.0, most: int = 10_000) -> Answer:
+def _answers(egress: Egress, url: str, *, seconds: float = 30.0, most: int = 10_000) -> Answer:
     return egress.post(url, body=b"{}", headers={}, timeout_seconds=seconds, max_bytes=most)
 
 

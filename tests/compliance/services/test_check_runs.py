@@ -102,8 +102,10 @@ def test_a_run_whose_worker_died_is_taken_up_again(version: Version) -> None:
 
 
 def test_the_sweep_finds_what_waits(version: Version) -> None:
-    assert waiting_runs() == []
-    with clock.frozen_at(clock.now() + timedelta(seconds=10)):
+    asked_at = _run(version, "package").requested_at
+    with clock.frozen_at(asked_at + timedelta(seconds=1)):
+        assert waiting_runs() == []
+    with clock.frozen_at(asked_at + timedelta(seconds=10)):
         assert len(waiting_runs()) == 2
 
 

@@ -39,7 +39,7 @@ def lives(pid: int) -> bool:
     """Whether a process is there and no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it may end while it is read
         return False
 
 
@@ -73,7 +73,7 @@ def again(supervisor: Supervisor, name: str, former: int) -> int:
         pid = supervisor.pid_of(name)
         return pid if pid != former else None
 
-    return int(until(look, seconds=10))
+    return int(until(look, seconds=30))
 
 
 def test_a_killed_child_comes_back(make: Callable[..., Supervisor], tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_what_a_killed_child_had_started_ends_before_its_successor_starts(
 ) -> None:
     supervisor, told = make(), tmp_path / "kid"
     supervisor.add(Child("a", [sys.executable, "-c", FAMILY, str(told)]))
-    kid = int(until(lambda: told.exists() and told.read_text(), seconds=10))
+    kid = int(until(lambda: told.exists() and told.read_text(), seconds=30))
     first = supervisor.pid_of("a")
     assert first is not None and lives(kid)
     os.kill(first, signal.SIGKILL)
@@ -113,7 +113,7 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         until(lambda: lives(child))
         supervisor.kill()
         supervisor.wait(10)
-        until(lambda: not lives(child), seconds=10)
+        until(lambda: not lives(child), seconds=30)
 
 
 def test_a_child_that_never_lasts_is_given_up_loudly(make: Callable[..., Supervisor]) -> None:

@@ -92,7 +92,8 @@ def test_who_writes_the_file_waits_for_who_is_writing_it_A53() -> None:
     def is_waited_for() -> bool:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+                " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
             )
             return bool(cursor.fetchone()[0] == 1)
 

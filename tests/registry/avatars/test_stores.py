@@ -1,11 +1,11 @@
 """The contract on an S3 store, at the root, and under the server that streams."""
 
 import asyncio
-import dataclasses
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import botocore.auth
 import httpx
 import pytest
 from asgiref.sync import sync_to_async
@@ -19,7 +19,6 @@ from registry.domain.packages import WEIGHTS_FILE
 from registry.models import AvatarBackup, TrainingFile
 from tests.factories import accounts
 from tests.factories import registry as make
-from tests.flows.waiting import until
 from tests.registry.avatars.conftest import NOTE, Caller, trained, unzipped
 from tests.registry.storage.conftest import (
     Bucket,
@@ -77,10 +76,9 @@ def test_a_backups_address_is_signed_by_the_store_and_its_bytes_are_the_backup(
 
 @pytest.mark.django_db
 def test_a_backups_address_ends_when_it_says_and_is_audited(
-    anna: Caller, checking_bucket: Bucket, settings: Any
+    anna: Caller, checking_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anna.create()
-    settings.STORE = dataclasses.replace(settings.STORE, presigned_seconds=2)
     made = anna.client.post(anna.kept("backup"), headers={"Idempotency-Key": "one-act"})
     listed = anna.client.get(anna.kept("backups"))
     newest = listed.json()["backups"][0]
@@ -90,10 +88,21 @@ def test_a_backups_address_ends_when_it_says_and_is_audited(
     ):
         assert answer["Cache-Control"] == "no-store"
         assert httpx.get(url).status_code == 200
-    until(lambda: httpx.get(newest["download_url"]).status_code == 403)
-    assert datetime.fromisoformat(newest["expires_at"]) <= clock.now()
+
+    def signed_before(minutes: int) -> Any:
+        """Signed as if so long ago."""
+        moment = clock.now() - timedelta(minutes=minutes)
+        with monkeypatch.context() as patched, clock.frozen_at(moment):
+            naive = moment.replace(tzinfo=None)
+            patched.setattr(botocore.auth, "get_current_datetime", lambda: naive)
+            return anna.client.get(anna.kept("backups")).json()["backups"][0]
+
+    for minutes, status in ((59, 200), (61, 403)):
+        row = signed_before(minutes)
+        assert httpx.get(row["download_url"]).status_code == status
+        assert (datetime.fromisoformat(row["expires_at"]) > clock.now()) == (status == 200)
     events = AuditEvent.objects.filter(action="blob.url_signed").order_by("pk")
-    assert [json.loads(event.body)["diff"]["addresses"][1] for event in events] == [1, 2]
+    assert [json.loads(event.body)["diff"]["addresses"][1] for event in events] == [1, 2, 2, 2]
     assert all("X-Amz" not in event.body for event in events)
 
 

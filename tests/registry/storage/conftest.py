@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import socket
 import subprocess
 import sys
 import uuid
@@ -18,6 +17,7 @@ from rest_framework.test import APIClient
 
 from config.accounts.models import User
 from config.core.store_settings import StoreSettings
+from config.stack.ports import free_port
 from registry.services import record_store
 from tests.factories import accounts
 
@@ -27,9 +27,7 @@ ACCOUNT = {"aws_access_key_id": "test-account", "aws_secret_access_key": "test-s
 @pytest.fixture(scope="session")
 def nanio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a nanio server, which checks signatures and their expiry."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     folder = tmp_path_factory.mktemp("nanio")
     process = subprocess.Popen(

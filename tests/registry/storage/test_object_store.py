@@ -85,7 +85,7 @@ def test_all_threads_share_one_client(bucket: Bucket) -> None:
         at_once = threading.Barrier(3)
 
         def ask(_: int) -> int:
-            at_once.wait(10)
+            at_once.wait(60)
             return id(blob_storage().connection.meta.client)  # type: ignore[attr-defined]
 
         assert len(set(threads.map(ask, range(3)))) == 1
@@ -113,7 +113,7 @@ def test_the_first_bytes_of_a_file_do_not_wait_for_the_last(
             self.send_header("Content-Length", str(2 * half))
             self.end_headers()
             self.wfile.write(bytes(half))
-            in_time.append(was_read.wait(10))
+            in_time.append(was_read.wait(60))
             self.wfile.write(bytes(half))
 
         def do_HEAD(self) -> None:
