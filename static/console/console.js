@@ -1,4 +1,5 @@
-// Small helps: copy buttons, local times on hover, printing, shortcuts. Pages work without them.
+// Small helps: copy buttons, local times on hover, printing, shortcuts, forms that are sent once.
+// Pages work without them.
 (() => {
   "use strict";
 
@@ -23,6 +24,17 @@
     event.preventDefault();
     target.focus();
     target.click();
+  });
+
+  // Who presses twice sends once: a second proof would be refused while the first is at work.
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-once]");
+    if (!form || event.defaultPrevented) return;
+    if (form.dataset.isSent) event.preventDefault();
+    form.dataset.isSent = "yes";
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-once]")) delete form.dataset.isSent;
   });
 
   const withLocalTime = (root) => {

@@ -3,7 +3,6 @@
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from django.test import Client
 from config.accounts.models import User
 from tests.browser.house import House, build
 from tests.browser.kept_rows import KeptRows
+from tests.factories.gateway import until
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -113,10 +113,8 @@ def server(house: House) -> Iterator[str]:
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
-    while not running.started:
-        if not thread.is_alive():
-            pytest.fail("the server did not start")
-        time.sleep(0.02)
+    until(lambda: running.started or not thread.is_alive(), seconds=60)
+    assert running.started, "the server did not start"
     port = running.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
     running.should_exit = True
@@ -217,6 +215,11 @@ class Desk:
         answer = self.page.goto(path)
         self.page.wait_for_selector("main")
         return answer
+
+    def told(self, selector: str = "main") -> str:
+        """What the page, or a part of it, says once all of the page is there."""
+        self.page.wait_for_load_state()
+        return str(self.page.inner_text(selector))
 
     def overflow_pixels(self) -> int:
         """How far the page can be scrolled sideways."""

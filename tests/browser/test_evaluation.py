@@ -98,7 +98,7 @@ def test_newly_wrong_cases_and_their_texts(
     page.focus("button[value=texts]")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Invented note 104: pain since this morning")
-    assert "Invented note 105" not in page.inner_text("main")
+    assert "Invented note 105" not in seat.told()
     assert "Invented" not in page.url
     seat.picture("evaluation-texts-light")
     assert seat.violations() == []
@@ -146,7 +146,7 @@ def test_two_versions_are_chosen_by_the_keyboard(
     page.keyboard.type("triage@v2")
     page.keyboard.press("Enter")
     page.wait_for_selector("h1:has-text('v1 and v2')")
-    assert "Norm of the update by layer and module" in page.inner_text("main")
+    assert "Norm of the update by layer and module" in seat.told()
     page.click("text=Swap")
     page.wait_for_selector("h1:has-text('v2 and v1')")
     assert seat.errors == []
