@@ -65,7 +65,7 @@ def test_push_waits_for_the_checks_and_ends_with_1_where_they_block(
                       "--wait", "--json")  # fmt: skip
     finally:
         done.set()
-        worker.join(20)
+        worker.join(60)
     assert ran.code == Exit.REFUSED
     assert ran.body["verdict"] == "blocked"
     assert ran.body["findings"][0]["id"] == "TEC-06"
@@ -146,7 +146,7 @@ def test_deploy_begins_and_waits_for_the_promotion(
         )
     )
     waiting.start()
-    serving.servers.until(lambda: Rollout.objects.count() == 2, seconds=30)
+    serving.servers.until(lambda: Rollout.objects.count() == 2, seconds=60)
     rollout = Rollout.objects.latest("pk")
     house.settle(3)
     serving.rollouts.abort(
@@ -154,7 +154,7 @@ def test_deploy_begins_and_waits_for_the_promotion(
         actor=serving.actor_of(house.operator),
     )  # fmt: skip
     house.settle(until=lambda: serving.state_of(rollout) == "aborted")
-    waiting.join(30)
+    waiting.join(60)
     assert ended == [Exit.REFUSED]
     refused = command("deploy", chosen.uuid, "--deployment", "none", "--json")
     assert refused.code == Exit.REFUSED

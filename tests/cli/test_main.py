@@ -115,7 +115,7 @@ def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
     """A push that hashes a large file is interrupted as a terminal does it."""
     folder = folder_of(make.package(), tmp_path / "run")
     with (folder / "large.bin").open("wb") as stream:
-        stream.truncate(2 << 30)
+        stream.truncate(4 << 30)  # the largest that is taken: seconds of hashing
     process = subprocess.Popen(
         [sys.executable, "-m", "deliveries.cli", "push", str(folder), "--adapter", "x"],
         cwd=ROOT,
@@ -126,7 +126,7 @@ def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
         # A terminal's programs take its Ctrl-C; those of a job in the background are told not to.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    servers.until(lambda: _has_open(process.pid, folder / "large.bin"))
+    servers.until(lambda: _has_open(process.pid, folder / "large.bin"), seconds=60)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130, errors

@@ -45,6 +45,7 @@ def _fill(world, number):
     return adapter, version, other, rollout
 
 
+@pytest.mark.usefixtures("held_clock")
 def test_no_page_asks_more_when_there_is_more(world, as_user):
     _, version, _, rollout = _fill(world, 1)
     run = CheckRun.objects.get(version=version, kind="package")

@@ -49,6 +49,7 @@ def _queries(client, path):
     return len(seen)
 
 
+@pytest.mark.usefixtures("held_clock")
 def test_lists_ask_a_fixed_number_of_times(as_user):
     world = console.world()
     user = accounts.user(*Role, username="all", of=accounts.person("All Roles"))

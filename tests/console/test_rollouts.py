@@ -130,12 +130,12 @@ def test_events_tell_of_every_change_and_of_nothing_else(world, running):
         answer = await client.get(f"{_path(running)}events")
         assert answer["Content-Type"] == "text/event-stream"
         stream = aiter(answer.streaming_content)
-        first = await asyncio.wait_for(anext(stream), 10)
+        first = await asyncio.wait_for(anext(stream), 30)
         following = asyncio.ensure_future(anext(stream))
         done, _ = await asyncio.wait([following], timeout=2.5)
         assert not done
         await Rollout.objects.filter(pk=running.pk).aupdate(weight_percent=50)
-        second = await asyncio.wait_for(following, 10)
+        second = await asyncio.wait_for(following, 30)
         await stream.aclose()
         return first, second
 
@@ -187,10 +187,10 @@ def test_the_stream_ends_with_the_right_to_read_it(world, running, ending):
     async def watch():
         _, answer = await _watch(world.operator, running)
         stream = aiter(answer.streaming_content)
-        await asyncio.wait_for(anext(stream), 10)
+        await asyncio.wait_for(anext(stream), 30)
         await sync_to_async(end, thread_sensitive=False)()
         with pytest.raises(StopAsyncIteration):
-            await asyncio.wait_for(anext(stream), 5)
+            await asyncio.wait_for(anext(stream), 30)
 
     asyncio.run(watch())
 

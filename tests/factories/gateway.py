@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 NODE_SECRET = "a secret of this test's nodes"
 
 
-def until(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+def until(condition: Callable[[], Any], *, seconds: float = 30.0) -> Any:
     """The first true value of ``condition``; fails when time is up.
 
     Asked rarer and rarer, so that what is waited for over seconds keeps the processor.
@@ -90,7 +90,7 @@ def served(app: Any) -> Iterator[str]:
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    assert server.is_ready.wait(10) and server.started, "the server did not start"
+    assert server.is_ready.wait(60) and server.started, "the server did not start"
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:

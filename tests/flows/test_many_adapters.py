@@ -42,7 +42,7 @@ def asked_for(number: int) -> Asked:
 
 def ask(client: openai.OpenAI, model: str, number: int, start: threading.Barrier) -> Answered:
     if number < AT_ONCE:
-        start.wait(30)
+        start.wait()
     asked, is_streamed = asked_for(number), number % 2 == 0
     if isinstance(asked, str):
         raw = client.completions.with_raw_response.create(

@@ -8,7 +8,7 @@ from typing import Any
 FIRST_SECONDS, EVERY_SECONDS = 0.01, 0.1
 
 
-def until(condition: Callable[[], Any], *, seconds: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], *, seconds: float = 30.0) -> Any:
     """The first true value of ``condition``; fails when time is up.
 
     Asked rarer and rarer, so that what is waited for over seconds keeps the processor.

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import django
@@ -14,17 +13,18 @@ from django.test import Client  # noqa: E402
 
 import config.urls  # noqa: E402, F401 - as the web process at its start
 from serving.health import measuring  # noqa: E402
+from tests.factories.awake import awake_seconds  # noqa: E402
 
 PATHS = ("/health", "/api/v1/health", "/health/live")
 
 
 def ask(path: str) -> tuple[int, object, float]:
-    began = time.monotonic()
-    try:
-        answer = Client(headers={"Authorization": "Bearer fml_wrong"}).get(path)
-        return answer.status_code, answer.json(), time.monotonic() - began
-    finally:
-        connection.close()
+    with awake_seconds() as spent:
+        try:
+            answer = Client(headers={"Authorization": "Bearer fml_wrong"}).get(path)
+            return answer.status_code, answer.json(), spent()
+        finally:
+            connection.close()
 
 
 with ThreadPoolExecutor(len(PATHS)) as pool:

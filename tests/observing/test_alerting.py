@@ -72,7 +72,7 @@ def test_two_watches_at_once_open_one_alert() -> None:
 
     def look(_: int) -> None:
         try:
-            ready.wait(10)
+            ready.wait()
             Watch().apply(_unsealed())
         finally:
             connection.close()

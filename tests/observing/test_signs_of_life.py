@@ -58,7 +58,7 @@ def test_workers_and_beat_sign_and_fall_silent(tmp_path) -> None:
         assert facts is not None and facts.fault == ""
         assert facts.workers["agent@here"] == ("node.n1",)
         assert "beat" not in facts.workers, "beat takes nothing"
-        assert facts.ages_seconds["agent@here"] < 5
+        assert facts.ages_seconds["agent@here"] < 30
         # What beat sends is seen as waiting: nobody takes this queue here.
         until(lambda: broker.lengths(["control"])["control"] > 0, seconds=30)
         worker.kill()
@@ -82,8 +82,8 @@ def test_the_control_loop_signs_with_its_duties(settings, tmp_path) -> None:
             return set(row.duties) if row is not None else set()
 
         until(lambda: named <= duties(), seconds=30)
-        assert (clock.now() - Heartbeat.objects.get(name="control").at).total_seconds() < 10
+        assert (clock.now() - Heartbeat.objects.get(name="control").at).total_seconds() < 30
     finally:
         control.stop()
-        loop.join(10)
+        loop.join(30)
     assert not loop.is_alive()

@@ -48,11 +48,12 @@ class Meeting:
         barrier = threading.Barrier(2, timeout=60)
 
         def meet(act: Callable[[], object]) -> bool:
-            barrier.wait(10)
+            barrier.wait()
             return _accepted(act)
 
         with ThreadPoolExecutor(2) as pool:
-            return [made.result(30) for made in [pool.submit(meet, act) for act in (first, second)]]
+            made = [pool.submit(meet, act) for act in (first, second)]
+            return [each.result(120) for each in made]
 
     def in_a_queue(self, first: Callable[[], object], second: Callable[[], object]) -> list[bool]:
         """Both have looked before either writes: they queue behind the deployment's lock."""
@@ -63,7 +64,7 @@ class Meeting:
                 for number, act in enumerate((first, second), 1):
                     made.append(pool.submit(_accepted, act))
                     until(lambda number=number: _waiting() + _over(made) >= number)  # type: ignore[misc]
-            return [each.result(30) for each in made]
+            return [each.result(120) for each in made]
 
 
 def _accepted(act: Callable[[], object]) -> bool:
