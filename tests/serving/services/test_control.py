@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 from django.conf import settings
@@ -16,6 +15,7 @@ from compliance.services import audit, stops
 from config.accounts.selectors import actor_of
 from config.core.actors import SYSTEM
 from serving.control import Control, leadership
+from tests.factories.awake import awake_seconds
 from tests.factories.gateway import until
 from tests.factories.serving import House
 
@@ -32,23 +32,24 @@ def test_it_seals_observes_and_tells_stops_at_once(house: House) -> None:
     control = Control()
     thread = run_in_thread(control)
     try:
-        assert control.is_leading.wait(10)
+        assert control.is_leading.wait(30)
         until(lambda: not AuditEvent.objects.filter(sequence=None).exists())
-        started = time.monotonic()
         stops.issue(
             digest=first.digest, reason="x", user=house.operator, actor=actor_of(house.operator)
         )
-        until(lambda: first.digest in house.node.state.stops.digests)
-        assert time.monotonic() - started < 2.0
+        with awake_seconds() as spent:
+            until(lambda: first.digest in house.node.state.stops.digests)
+            assert spent() < 2.0
         # A duty that fails goes on: the node is gone, the sealing is not.
         house.node.stop()
         audit.record(action="test.event", actor=SYSTEM, object_type="test", object_id="1")
         until(lambda: not AuditEvent.objects.filter(sequence=None).exists())
     finally:
-        started = time.monotonic()
-        control.stop()
-        thread.join(10)
-    assert not thread.is_alive() and time.monotonic() - started < 2.5
+        with awake_seconds() as spent:
+            control.stop()
+            thread.join(30)
+            ended_after = spent()
+    assert not thread.is_alive() and ended_after < 2.5
 
 
 def test_only_one_leads_and_the_next_takes_over(transactional_db: None) -> None:
@@ -58,7 +59,7 @@ def test_only_one_leads_and_the_next_takes_over(transactional_db: None) -> None:
         thread = run_in_thread(second)
         assert not second.is_leading.wait(1.5)
     try:
-        assert second.is_leading.wait(10)
+        assert second.is_leading.wait(30)
     finally:
         second.stop()
         thread.join(10)
@@ -81,10 +82,10 @@ def test_the_command_ends_within_two_seconds_of_sigterm(
         )  # fmt: skip
         try:
             until(lambda: b"control.leads" in log.read_bytes(), seconds=60)
-            started = time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(5) == 0
-            assert time.monotonic() - started < 2.3
+            with awake_seconds() as spent:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(30) == 0
+                assert spent() < 2.3
         finally:
             process.kill()
             process.wait()
