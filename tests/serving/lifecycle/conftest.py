@@ -15,6 +15,7 @@ from config.accounts.roles import Role
 from config.core.events import Event
 from registry.models import Adapter, Version
 from registry.selectors import adapter_by_ref
+from serving.health import measuring
 from serving.lifecycle import (
     AdapterMetadata,
     AdapterType,
@@ -141,6 +142,13 @@ async def meanwhile(waiting: Awaitable[T], work: Callable[[], object]) -> T:
 @pytest.fixture
 def clinic(db: None, tmp_path: Path) -> Clinic:
     return Clinic(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _parts_have_time_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How soon a part of the house must answer is asked elsewhere; here none comes and goes."""
+    monkeypatch.setattr(measuring, "ANSWER_SECONDS", 30.0)
+    measuring.forget()
 
 
 @pytest.fixture(autouse=True)

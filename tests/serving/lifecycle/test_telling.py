@@ -14,7 +14,6 @@ from config.core import clock
 from config.core.actors import SYSTEM
 from config.core.errors import Invalid
 from registry.models import Version
-from serving.health import measuring
 from serving.lifecycle import LifecycleManager
 from serving.lifecycle.acting import in_thread
 from serving.lifecycle.enums import EventType
@@ -125,13 +124,7 @@ def test_a_package_is_validated_by_the_registry_s_own_checks_M41(clinic: Clinic)
     assert not Version.objects.exists(), "nothing is kept"
 
 
-def test_health_and_status_are_those_of_the_house_M93_M94_M95(
-    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # How soon a part must answer is not asked here.
-    monkeypatch.setattr(measuring, "ANSWER_SECONDS", 30.0)
-    measuring.forget()
-
+def test_health_and_status_are_those_of_the_house_M93_M94_M95(clinic: Clinic) -> None:
     async def story(lifecycle: LifecycleManager) -> Any:
         return await lifecycle.get_system_status(), await lifecycle.health_check()
 
