@@ -10,7 +10,7 @@ from config.core import broker, clock
 from serving.health import measuring
 from serving.services import heartbeats
 from serving.services.alerting import Watch
-from tests.factories import console
+from tests.factories import console, health
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -26,9 +26,8 @@ SECRETS = {
 @pytest.fixture(autouse=True)
 def measured_anew(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    measuring.forget()
-    yield
-    measuring.forget()
+    with health.measured_anew():
+        yield
 
 
 def _text(answer) -> str:

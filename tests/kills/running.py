@@ -92,7 +92,7 @@ class Running:
         """End everything in good order."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(30)
+            self._process.wait(120)
 
     def pid_of(self, name: str) -> int:
         """The process id of a part, as its supervisor has written it."""

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from serving.health import measuring
+from tests.factories import health
 
 
 @pytest.fixture(autouse=True)
 def measured_anew(settings: Any) -> Iterator[None]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    measuring.forget()
-    yield
-    measuring.forget()
+    with health.measured_anew():
+        yield
