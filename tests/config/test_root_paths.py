@@ -1,6 +1,7 @@
 """Who answers at the root: the choice between contracts that share paths, and nothing else."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -8,8 +9,8 @@ import pytest
 from django.test import Client
 
 from config.accounts.roles import Role
-from serving.health import measuring
 from tests.factories import accounts
+from tests.factories.health import measured_anew
 
 pytestmark = pytest.mark.django_db
 UUID = str(uuid4())
@@ -188,10 +189,10 @@ def test_no_contract_path_is_ever_redirected(client: Client, bearer: dict[str, s
 
 
 @pytest.fixture
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _patient() -> Iterator[None]:
     """How soon a part must answer is not asked here."""
-    monkeypatch.setattr(measuring, "ANSWER_SECONDS", 30.0)
-    measuring.forget()
+    with measured_anew():
+        yield
 
 
 @pytest.mark.usefixtures("_patient")

@@ -15,7 +15,6 @@ from config.accounts.roles import Role
 from config.core.events import Event
 from registry.models import Adapter, Version
 from registry.selectors import adapter_by_ref
-from serving.health import measuring
 from serving.lifecycle import (
     AdapterMetadata,
     AdapterType,
@@ -32,6 +31,7 @@ from serving.services import rollouts
 from tests.factories import accounts
 from tests.factories import compliance as judge
 from tests.factories import registry as make
+from tests.factories.health import measured_anew
 from tests.factories.trials import Desk
 
 T = TypeVar("T")
@@ -145,10 +145,10 @@ def clinic(db: None, tmp_path: Path) -> Clinic:
 
 
 @pytest.fixture(autouse=True)
-def _parts_have_time_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def _parts_have_time_to_answer() -> Iterator[None]:
     """How soon a part of the house must answer is asked elsewhere; here none comes and goes."""
-    monkeypatch.setattr(measuring, "ANSWER_SECONDS", 30.0)
-    measuring.forget()
+    with measured_anew():
+        yield
 
 
 @pytest.fixture(autouse=True)

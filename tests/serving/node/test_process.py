@@ -55,7 +55,7 @@ def process(command: list[str], **env: str) -> Iterator[tuple[subprocess.Popen[s
     try:
         assert listening.wait(60)
         yield running, lines
-        reader.join(20)
+        reader.join(60)
     finally:
         running.kill()
         running.wait()
@@ -76,7 +76,7 @@ def test_sigterm_lets_running_answers_end_and_exits_0(tmp_path: Path, command: s
             node.send_signal(signal.SIGTERM)
             rest = [line for line in found if line]
         assert '"finish":"length"' in rest[-1] and len(rest) == 7
-        assert node.wait(10) == 0
+        assert node.wait(60) == 0
     logged = "".join(lines)
     assert "answer.ended" in logged
     answer = first.split('"text":"')[1].split('"')[0]
@@ -95,7 +95,7 @@ def test_an_answer_that_outlasts_the_drain_is_told_so(tmp_path: Path) -> None:
             node.send_signal(signal.SIGTERM)
             rest = [line for line in found if line]
         assert '"finish":"failed"' in rest[-1] and '"code":"answer_failed"' in rest[-1]
-        assert node.wait(10) == 0
+        assert node.wait(60) == 0
     assert "Traceback" not in "".join(lines)
 
 
