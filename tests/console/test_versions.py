@@ -3,9 +3,11 @@
 import pytest
 
 from compliance.models import ApprovalRequest, EvaluationRun, Stop
+from config.core.actors import SYSTEM
 from registry.selectors import current_label
+from registry.services import aliases
 from serving.models import Rollout
-from tests.factories import console
+from tests.factories import console, registry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -62,6 +64,41 @@ def test_a_version_from_upload_to_canary(world, as_user):
     text = _text(operator.get(path))
     assert "A rollout is under way; there is one at a time." in text
     assert "It is approved. More evidence would make a new revision." in _text(engineer.get(path))
+
+
+def test_what_changed_names_the_files_whose_bytes_differ(world, as_user):
+    live = console.version(world, name="v1", seed=1)
+    aliases.move(
+        adapter=world.adapter,
+        name="live",
+        to=live,
+        expected=None,
+        actor=SYSTEM,
+        reason="promoted",
+        by_serving=True,
+    )
+    text = {"README.md": b"# The same weights, and a word on them"}
+    described = registry.version(
+        of=world.adapter,
+        user=world.engineer,
+        files={**registry.package(rank=4, seed=1), **text},
+        label=console.LABEL,
+    )
+    other = console.version(world, name="v3", seed=2)
+    client = as_user(world.engineer)
+
+    def changed(version):
+        page = client.get(_path(version)).context["page"]
+        shown = _text(client.get(_path(version))).partition('id="changes"')[2]
+        shown = shown.partition("</section>")[0]
+        assert all(f"File {line.path}" in shown for line in page.changed_files)
+        return shown, [line.path for line in page.changed_files]
+
+    shown, paths = changed(described)
+    assert paths == ["README.md"]
+    assert "not there" in shown
+    assert "weights" not in shown
+    assert changed(other)[1] == ["adapter_model.safetensors"]
 
 
 def test_who_lacks_the_role_is_told_who_could(world, as_user):

@@ -1,6 +1,6 @@
 """Two versions side by side: configuration, files, weights, results, label and cost."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,34 +11,14 @@ from compliance.selectors import Comparison
 from compliance.selectors.evaluations import compared
 from compliance.selectors.snapshots import updates_of
 from config.console.selectors import results
+from config.console.selectors.files import FileLine, file_lines
 from config.console.selectors.heat import HeatMap, heat_map
 from config.console.selectors.versions import config_changes, label_facts
-from config.console.words import counted
 from registry.models import Version
-from registry.selectors import current_label, files_of
+from registry.selectors import current_label
 
 CHOICES = 200
 COST = ("rank", "max_rank", "alpha", "tensors", "parameters", "dtypes", "target_modules")
-
-
-@dataclass(frozen=True)
-class FileLine:
-    """A path with the digests and sizes of both sides; None where a side has no such file."""
-
-    path: str
-    a: tuple[str, int] | None
-    b: tuple[str, int] | None
-
-    @property
-    def word(self) -> tuple[str, str, str]:
-        """Word, icon and tone."""
-        if self.a is None:
-            return _("only in the second"), "add_circle", "info"
-        if self.b is None:
-            return _("only in the first"), "do_not_disturb_on", "warn"
-        if self.a[0] == self.b[0]:
-            return _("the same"), "check_circle", "quiet"
-        return _("differs"), "difference", "info"
 
 
 @dataclass(frozen=True)
@@ -110,7 +90,7 @@ def compare_page(a: Version, b: Version) -> ComparePage:
         notes=_notes(a, b),
         config=config_changes(_shown(a.peft_facts), _shown(b.peft_facts)),
         label=config_changes(label_facts(current_label(a)), label_facts(current_label(b))),
-        files=_files(a, b),
+        files=file_lines(a, b),
         heat=heat_map(updates_of(a), updates_of(b)) if is_same_base else None,
         sets=_sets(runs.get(a.digest, {}), runs.get(b.digest, {}), first, second),
         overall=found[0] if found else None,
@@ -145,17 +125,6 @@ def _notes(a: Version, b: Version) -> list[str]:
 
 def _shown(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if name != "problems" or value}
-
-
-def _files(a: Version, b: Version) -> list[FileLine]:
-    sides = [
-        {row.path: (row.blob.sha256, row.blob.size_bytes) for row in files_of(version)}
-        for version in (a, b)
-    ]
-    return [
-        FileLine(path, sides[0].get(path), sides[1].get(path))
-        for path in sorted({*sides[0], *sides[1]})
-    ]
 
 
 def _sets(
@@ -194,13 +163,3 @@ def _lines(a: Mapping[str, Item], b: Mapping[str, Item]) -> list[PairedLine]:
 def _line(name: str, a: dict[str, Item], b: dict[str, Item], *, is_group: bool) -> PairedLine:
     rates = [results.rate_of(list(side.values()), name=name, is_group=is_group) for side in (a, b)]
     return PairedLine(name, rates[0], rates[1], compared(old=a, new=b), is_group)
-
-
-def count_changed(lines: Iterable[FileLine]) -> str:
-    """``2 of 5 files differ`` in words."""
-    listed: Sequence[FileLine] = list(lines)
-    differing = sum(line.a is None or line.b is None or line.a[0] != line.b[0] for line in listed)
-    return _("%(differing)s of %(files)s") % {
-        "differing": differing,
-        "files": counted(len(listed), "file"),
-    }

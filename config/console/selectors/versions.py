@@ -25,6 +25,7 @@ from compliance.selectors import (
 )
 from compliance.states import Purpose, RunState
 from config.console.selectors import results
+from config.console.selectors.files import FileLine, file_lines
 from config.console.selectors.holds import Kept, kept_of_version
 from config.console.selectors.reach import Reach, reach_of
 from config.console.verdicts import Facts, Verdict, verdict
@@ -84,6 +85,7 @@ class VersionPage:
     holders: Sequence[Holder]
     kept: Kept
     changes: list[dict[str, Any]] = field(default_factory=list)
+    changed_files: list[FileLine] = field(default_factory=list)
 
     @property
     def is_stopped(self) -> bool:
@@ -216,6 +218,7 @@ def version_page(version: Version) -> VersionPage:
     page.verdict = verdict(_facts(page))
     if live:
         page.changes = config_changes(live.peft_facts, version.peft_facts)
+        page.changed_files = [line for line in file_lines(live, version) if line.is_changed]
     return page
 
 

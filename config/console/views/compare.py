@@ -4,7 +4,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from config.console.selectors.compare import choices, compare_page, count_changed
+from config.console.selectors.compare import choices, compare_page
+from config.console.selectors.files import count_changed
 from config.console.views.page import Page
 from config.core.errors import DomainError
 from registry.models import Version
