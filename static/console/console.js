@@ -33,6 +33,10 @@
     if (form.dataset.isSent) event.preventDefault();
     form.dataset.isSent = "yes";
   });
+  // Who came back or stopped the page, and types again, may send again.
+  document.addEventListener("input", (event) => {
+    delete event.target.closest("form[data-once]")?.dataset.isSent;
+  });
   window.addEventListener("pageshow", () => {
     for (const form of document.querySelectorAll("form[data-once]")) delete form.dataset.isSent;
   });
