@@ -150,5 +150,5 @@ def is_gone(pid: int) -> bool:
     """Whether a process has ended (its parent may not have asked how)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it may end while it is read
         return True

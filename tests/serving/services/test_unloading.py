@@ -3,13 +3,13 @@
 import threading
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from serving.errors import LastReplica
 from serving.models import Replica
 from serving.services import unloading
 from serving.states import ReplicaState
-from tests.factories.at_once import at_once
+from tests.factories.at_once import at_once, somebody_waits_for_a_lock
 from tests.factories.trials import Desk
 from tests.flows.waiting import until
 
@@ -26,7 +26,7 @@ def test_of_two_that_load_both_replicas_anew_at_once_one_is_refused() -> None:
         with transaction.atomic():
             unloading.begin_reload(replica=first, **desk.by())
             taken.set()
-            until(_somebody_waits_for_a_lock)
+            until(somebody_waits_for_a_lock)
         return "taken"
 
     def take_the_other() -> str:
@@ -39,10 +39,3 @@ def test_of_two_that_load_both_replicas_anew_at_once_one_is_refused() -> None:
     assert sorted(told) == ["refused", "taken"]
     second.refresh_from_db()
     assert second.state == ReplicaState.READY
-
-
-def _somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        # Not pg_stat_activity, of which a transaction sees what it saw first.
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
