@@ -26,6 +26,7 @@ def open(*, owner: User, name: str, actor: Actor) -> Avatar:
 
     Raises:
         AvatarInvalid: the name is not acceptable.
+        AvatarBusy: it was begun and deleted at this moment.
     """
     check_avatar_name(name)
     with transaction.atomic():
@@ -35,10 +36,13 @@ def open(*, owner: User, name: str, actor: Actor) -> Avatar:
         try:
             with transaction.atomic():
                 made = Avatar.objects.create(owner=owner, name=name)
-        except IntegrityError:
+        except IntegrityError as error:
             again = _locked(owner, name)
             if again is None:
-                raise
+                raise AvatarBusy(
+                    f"The avatar {name!r} was begun and deleted by another request at this moment.",
+                    fix="Try again.",
+                ) from error
             return again
         publish(AvatarOpened(actor=actor, object_type="avatar", object_id=str(made.uuid)))
         return made

@@ -82,11 +82,14 @@ def start(
             )
             training_nudges.train_on_commit(run.pk)
             return run
-    except IntegrityError:
+    except IntegrityError as error:
         # Two requests at one moment: the other's run is there now.
         other = _open_run(adapter.pk)
         if other is None:
-            raise
+            raise TrainingInProgress(
+                "Another training of this adapter was asked for and ended at this moment.",
+                fix="Ask again.",
+            ) from error
         return _same(other, frozen)
 
 

@@ -4,10 +4,14 @@ import io
 import itertools
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from django.db import connection
 
 from compliance.services import training_scans
 from config.accounts.models import User
@@ -104,6 +108,21 @@ def start(of: Avatar, **parameters: Any) -> TrainingRun:
     return training_runs.start(
         avatar=of, actor=actor_of(of.owner), parameters={**QUICK, **parameters}
     )
+
+
+@contextmanager
+def when_joined() -> Iterator[threading.Event]:
+    """Set once this thread has found an open run: a request that asks again waits for that one."""
+    found = threading.Event()
+
+    def look(execute: Any, sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if '"registry_trainingrun"."state" IN' in sql:
+            found.set()
+        return result
+
+    with connection.execute_wrapper(look):
+        yield found
 
 
 def losses(run: TrainingRun) -> Sequence[float]:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -175,9 +176,14 @@ def test_the_way_from_upload_to_download_A31(tmp_path: Path) -> None:
         assert _train(anna, **short).status_code == 202
         run = TrainingRun.objects.get()
 
+        looked = Queue[Any]()
+
         def act(index: int) -> Any:
             if index:
-                return _train(anna, "?wait=60", **short)
+                with make.when_joined() as joined:
+                    looked.put(joined)
+                    return _train(anna, "?wait=60", **short)
+            assert looked.get(timeout=60).wait(60)
             for file in TrainingFile.objects.all():
                 training_scans.scan(file_id=file.pk)
             return training_work.execute(run_id=run.pk, worker="here")

@@ -72,9 +72,10 @@ def test_upload_flag_train_and_download_through_http_A3_A31(training_folder: Pat
     assert run.parameters["num_epochs"] == 1
     assert len(run.data) == 3
     make.scan(Avatar.objects.get())
-    trainer = threading.Thread(target=_train, args=(run.pk,), daemon=True)
-    trainer.start()
-    again = client.post(f"{adapter}/train?wait=60", {**make.QUICK, "num_epochs": 1})
+    with make.when_joined() as joined:
+        trainer = threading.Thread(target=_train, args=(run.pk, joined), daemon=True)
+        trainer.start()
+        again = client.post(f"{adapter}/train?wait=60", {**make.QUICK, "num_epochs": 1})
     trainer.join(60)
     assert again.status_code == 200, again.content
     told = again.json()
@@ -94,7 +95,8 @@ def _upload(name: str, text: bytes) -> io.BytesIO:
     return stream
 
 
-def _train(run_id: int) -> None:
+def _train(run_id: int, joined: threading.Event) -> None:
+    assert joined.wait(60)
     work.execute(run_id=run_id, worker="here")
     connection.close()
 
