@@ -158,11 +158,13 @@ def test_a_job_whose_worker_is_killed_is_delivered_exactly_once(
     assert len(receiver.got) == 1, "it has arrived, and nobody here knows"
     worker.start()
     assert _ended(job).state == "succeeded"
-    assert len(receiver.got) == 2, "so it is sent again"
+    assert len(receiver.got) >= 2, "so it is sent again"
     assert {got.key for got in receiver.got} == {f"delivery-{job.uuid}"}
     assert list(receiver.delivered.values()) == [receiver.got[0].body], "and taken once"
-    states = [attempt.state for attempt in job.attempts.all()]
-    assert states == [AttemptState.LOST, AttemptState.LOST, AttemptState.SUCCEEDED]
+    # A worker whose machine stands still for seconds is taken for dead, too.
+    *lost, last = (attempt.state for attempt in job.attempts.all())
+    assert last == AttemptState.SUCCEEDED
+    assert len(lost) >= 2 and set(lost) == {AttemptState.LOST}
 
 
 def _swept() -> bool:
