@@ -1,5 +1,6 @@
 """The manager's adapters through HTTP: register, list, read, change, switch, delete."""
 
+import hashlib
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -76,7 +77,26 @@ def test_what_is_told_of_an_adapter_is_what_was_stored_L15(client: APIClient, lo
     kept = (row.name, row.namespace, row.version, row.weight, row.is_compose_active, row.ordinal)
     assert kept == ("clinic", "ward-7", "1.2-beta", 0.75, True, 3)
     assert (row.archetype, row.archetype_confidence) == ("portrait", 0.9)
-    assert (row.size_bytes, told["size_bytes"]) == (7, 7)
+    assert (row.size_bytes, row.sha256) == (7, hashlib.sha256(b"weights").hexdigest())
+    assert told == sent | {
+        "id": str(row.uuid),
+        "sha256": row.sha256,
+        "size_bytes": 7,
+        "metadata_uri": None,
+        "validation_status": "valid",
+        "validation_detail": "",
+        "created_at": told["created_at"],
+        "updated_at": told["created_at"],
+    }
+    later = {
+        "metadata_uri": "s3://lora/one.json",
+        "validation_detail": "It went away.",
+        "created_at": "2020-02-29T04:05:06Z",
+        "updated_at": "2021-01-01T00:00:00Z",
+    }
+    LoraEntry.objects.update(validation="invalid", **later)
+    again = client.get(f"{PATH}/{told['id']}").json()["adapter"]
+    assert again == told | later | {"validation_status": "invalid"}
 
 
 def test_the_defaults_are_the_contracts(register: Register) -> None:
@@ -162,10 +182,13 @@ def test_the_list_shows_what_is_active_or_is_not_L3(client: APIClient, register:
 def test_an_adapter_is_read_by_its_id_L4(client: APIClient, register: Register) -> None:
     adapter = register("one")
     register("other")
-    assert client.get(f"{PATH}/{adapter['id']}").json() == {"adapter": adapter}
-    unknown = client.get(f"{PATH}/{uuid.uuid4()}")
-    assert reasons(unknown, 404) == {}
-    assert unknown.json()["code"] == "entry-not-found"
+    read = client.get(f"{PATH}/{adapter['id']}")
+    assert (read.status_code, read.json()) == (200, {"adapter": adapter})
+    client.delete(f"{PATH}/{adapter['id']}")
+    for unknown in (adapter["id"], uuid.uuid4()):
+        answer = client.get(f"{PATH}/{unknown}")
+        assert reasons(answer, 404) == {}
+        assert answer.json()["code"] == "entry-not-found"
 
 
 def test_a_change_changes_what_it_names_and_nothing_else_L5(

@@ -1,6 +1,7 @@
 """Which files can be registered: local ones under allowed folders, or objects of a bucket."""
 
 import hashlib
+import json
 import os
 import tracemalloc
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from rest_framework.test import APIClient
 from deliveries.models import LoraEntry
 from deliveries.selectors.entries import unsettled_ids
 from deliveries.services import files
-from tests.deliveries.manager.conftest import Store, settled
+from tests.deliveries.manager.conftest import Store, reasons, settled
 
 pytestmark = pytest.mark.django_db
 PATH = "/manager/adapters"
@@ -141,7 +142,7 @@ def test_a_file_that_goes_before_it_is_hashed_makes_the_entry_invalid(
     assert "no file" in composed["warnings"][0]
 
 
-def test_the_remote_mode_takes_addresses_of_its_buckets_L32(
+def test_the_remote_mode_takes_addresses_of_its_buckets_L32_L43(
     client: APIClient, remote: Store, loras: Path
 ) -> None:
     remote.s3.put_object(Bucket="loras", Key="sub/a.safetensors", Body=b"weights")
@@ -209,6 +210,21 @@ def test_an_adapter_is_registered_from_its_document(
     assert (told["metadata_uri"], told["weight"]) == (uri, 0.5)
     named = client.post(PATH, {"metadata_uri": uri, "name": "two"}).json()["adapter"]
     assert named["name"] == "two"
+
+
+def test_a_file_that_a_document_describes_is_looked_at_too_L43(
+    client: APIClient, document: Callable[..., str], loras: Path
+) -> None:
+    digest = hashlib.sha256(b"weights").hexdigest()
+    path = loras / "a.safetensors"
+    said = {"name": "one", "file_path": str(path), "sha256": digest, "size_bytes": 7}
+    uri = document("one.json", json.dumps(said))
+    path.write_bytes(b"w3ights")
+    other = client.post(PATH, {"metadata_uri": uri})
+    assert (other.status_code, other.json()["code"]) == (400, "metadata-refused")
+    path.unlink()
+    assert "no file" in reasons(client.post(PATH, {"metadata_uri": uri}))["file_path"]
+    assert not LoraEntry.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
+import uuid
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -246,6 +247,18 @@ def test_the_document_says_what_it_should_and_no_more_L54_L55_L56_L57_L58_L59_L6
         "created_at": "2020-02-29T04:05:06Z",
         "preview_url": preview,
     }
+
+
+def test_a_remote_files_path_is_its_whole_address_L56(
+    client: APIClient, remote: Store, settings: Any
+) -> None:
+    settings.METADATA_SYNC = True
+    path = f"s3://loras/{uuid.uuid4().hex}/One.safetensors"
+    remote.s3.put_object(Bucket="loras", Key=path.removeprefix("s3://loras/"), Body=b"weights")
+    made = client.post(PATH, {"name": "one", "file_path": path})
+    settled(made.json()["adapter"]["id"])
+    [document] = documents(remote, settings).values()
+    assert document["file_path"] == path
 
 
 def test_the_mirror_holds_no_secret_L50(

@@ -52,7 +52,7 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Read:
     return run
 
 
-def test_the_defaults_mirror_nothing_and_allow_one_folder_L35_L36(
+def test_the_defaults_mirror_nothing_and_allow_one_folder_L24_L35_L36(
     read: Read, tmp_path: Path
 ) -> None:
     found = read()
@@ -61,6 +61,7 @@ def test_the_defaults_mirror_nothing_and_allow_one_folder_L35_L36(
     assert found["METADATA_PREFIX"] == "metadata"
     assert found["LORA_FILE_ROOTS"] == [tmp_path / "loras"]
     assert found["STORAGE_TYPE"] == "filesystem"
+    assert found["STORAGES"]["blobs"]["OPTIONS"]["location"] == tmp_path / "blobs"
     assert found["COMPOSE_TOKEN_FORMAT"] == "<lora:{name}:{weight:.3f}>"
 
 

@@ -161,8 +161,12 @@ def test_a_missing_id_is_400_F46(reader: APIClient, path: str) -> None:
 
 
 def test_an_unknown_model_is_404_F47(reader: APIClient, stored: dict[str, Any]) -> None:
-    answer = reader.get("/artifacts/model/other")
-    assert (answer.status_code, answer.json()["error_code"]) == (404, "MODEL_NOT_FOUND")
+    # Names that are near that of a model name none, in whatever way one asks.
+    for name in ("other", "bert", "bert-base-2", "Bert-Base", "bert%25", "org/bert-base"):
+        for path in (f"/artifacts/model/{name}", f"/artifacts/code/{name}?metadata_only=true"):
+            answer = reader.get(path)
+            assert (answer.status_code, answer.json()["error_code"]) == (404, "MODEL_NOT_FOUND")
+        assert reader.head(f"/artifacts/model/{name}").status_code == 404
 
 
 def test_a_missing_artifact_is_404_F48(reader: APIClient, stored: dict[str, Any]) -> None:

@@ -41,6 +41,13 @@ def test_a_form_is_answered_with_the_agreed_sentence_and_fields_F1_F5_F7_F8_F18_
     assert body["model"]["model_key"] == body["s3_key"]
 
 
+def test_every_upload_is_answered_with_200_and_the_sentence_F18(client: APIClient) -> None:
+    for kind in ("model", "code", "model"):  # the last takes the place of the first
+        answer = _raw(client, f"/artifact/{kind}", kind.encode(), **{"X-Model-Name": "m"})
+        said = (answer.status_code, answer.json()["message"])
+        assert said == (200, "Artifact uploaded successfully")
+
+
 def test_keys_are_made_of_type_slug_uuid_and_extension_F12(client: APIClient) -> None:
     answer = client.post(
         "/artifact/model",

@@ -1,6 +1,7 @@
 """The adapter of an avatar through HTTP: made, looked at, downloaded, deleted."""
 
 import json
+from datetime import datetime
 
 import pytest
 from django.test import override_settings
@@ -138,17 +139,32 @@ def test_info_tells_metadata_and_sends_no_archive_A9_A67(anna: Caller) -> None:
     anna.create(adapter_name="my_adapter")
     anna.upload({"a.txt": NOTE, "b.txt": b"other"})
     version = trained(anna)
+    for row in version.files.all():
+        blob_storage().delete(row.blob.key)  # what a download would need
     answer = anna.client.get(anna.adapter("/info"))
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
     said = answer.json()
-    assert (said["user_id"], said["avatar_id"]) == ("anna", "nina")
-    assert said["status"] == "trained"
-    assert said["version"] == version.version_name
-    assert said["digest"] == version.digest
-    assert said["base_model"] == "tiny"
-    assert said["adapter_ref"] == "user-anna:nina"
-    assert said["training_data"] == {"total": 2, "training": 2, "non_training": 0}
-    assert said["last_backup_at"] is not None
+    backup = AvatarBackup.objects.get()
+    assert datetime.fromisoformat(said.pop("last_backup_at")) == backup.created_at
+    assert datetime.fromisoformat(said.pop("created_at")) == version.adapter.created_at
+    assert datetime.fromisoformat(said.pop("trained_at")) == version.submitted_at
+    assert said == {
+        "user_id": "anna",
+        "avatar_id": "nina",
+        "status": "trained",
+        "adapter_id": str(version.adapter.uuid),
+        "adapter_name": "my_adapter",
+        "adapter_ref": "user-anna:nina",
+        "base_model": "tiny",
+        "version": version.version_name,
+        "version_id": str(version.uuid),
+        "digest": version.digest,
+        "size_bytes": version.size_bytes,
+        "last_training": None,
+        "configuration": {},
+        "training_data": {"total": 2, "training": 2, "non_training": 0},
+        "s3_key": "users/anna/avatars/nina/adapters/adapter_backup.zip",
+    }
 
 
 def test_trained_and_untrained_adapters_are_downloaded_alike_A40(anna: Caller) -> None:

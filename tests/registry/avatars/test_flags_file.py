@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from config.accounts.selectors import actor_of
 from config.core.storage import blob_storage
-from registry.models import Avatar, TrainingFile
+from registry.models import Avatar, AvatarBackup, StorageAlias, TrainingFile
 from registry.services import flag_files, training_files
 from tests.factories import accounts
 from tests.factories.at_once import at_once
@@ -44,6 +44,8 @@ def test_the_file_lies_where_readers_look_and_maps_file_to_flag_A19_A20_A21_A22(
     assert files[0]["s3_key"] == f"{home}training_data/file1.txt"
     backups = anna.client.get(anna.kept("backups")).json()["backups"]
     assert backups[0]["s3_key"] == f"{home}adapter_backup.zip"
+    kept = AvatarBackup.objects.get().blob
+    assert StorageAlias.objects.filter(key=f"{home}adapter_backup.zip", blob=kept).exists()
 
 
 @pytest.mark.django_db(transaction=True)

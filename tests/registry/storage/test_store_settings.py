@@ -6,6 +6,7 @@ import environ
 import pytest
 
 from config.core.store_settings import StoreSettings, read
+from tests.factories.settings import settings_read_anew
 
 KEYS = (
     "STORAGE_TYPE", "STORAGE_LAYOUT", "RECORD_STORE", "DYNAMODB_TABLE", "AWS_REGION", "S3_REGION",
@@ -34,6 +35,14 @@ def test_the_bucket_has_three_names_and_a_default_F52(given: Any) -> None:
     assert given(S3_BUCKET_NAME="c", S3_BUCKET="b").bucket == "b"
     found = given(STORAGE_TYPE="s3", S3_BUCKET="b", ARTIFACT_S3_BUCKET="a")
     assert found.bucket == found.as_django()["OPTIONS"]["bucket_name"] == "a"
+
+
+def test_the_bucket_is_the_one_that_a_process_uses_F52(given: Any) -> None:
+    given(STORAGE_TYPE="s3", S3_BUCKET="ours")  # these stay in the environment
+    found = settings_read_anew()
+    assert found["STORE"].bucket == "ours"
+    for name in ("default", "blobs"):
+        assert found["STORAGES"][name]["OPTIONS"]["bucket_name"] == "ours"
 
 
 def test_the_table_has_a_default_and_a_mirror_must_name_it_F53(given: Any) -> None:

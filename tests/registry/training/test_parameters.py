@@ -11,7 +11,11 @@ from registry.domain.training_parameters import (
 
 def test_the_default_learning_rate_A32() -> None:
     assert TrainingParameters.parse({}).learning_rate == 2e-4
-    assert TrainingParameters.parse({"learning_rate": 1e-3}).learning_rate == 1e-3
+    given = TrainingParameters.parse({"learning_rate": 1e-3})
+    assert given.learning_rate == 1e-3
+    # Nine steps have no warm-up: the first is taken at the whole rate.
+    assert StepPlan(40, given).learning_rate(0) == 1e-3
+    assert StepPlan(40, TrainingParameters.parse({})).learning_rate(0) == 2e-4
 
 
 def test_the_default_number_of_epochs_A33() -> None:

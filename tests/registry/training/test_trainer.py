@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from config.core.digests import sha256_file
 from registry.domain.base_folder import base_facts
+from registry.domain.packages import WEIGHTS_FILE
 from registry.domain.training_parameters import TrainingParameters
 from registry.training import TRAINERS, checkpoints
 from registry.training.base import (
@@ -81,6 +83,20 @@ def test_it_goes_on_from_its_checkpoint_to_the_same_bytes(tmp_path: Path) -> Non
     assert _digests(dict(resumed.files)) == _digests(dict(whole.files))
     other = TRAINER.train(replace(_job(tmp_path / "c"), seed=8), Told())
     assert _digests(dict(other.files)) != _digests(dict(whole.files))
+
+
+@pytest.mark.parametrize(("said", "rate"), [(None, 2e-4), (5e-3, 5e-3)])
+def test_the_weights_move_at_the_learning_rate_A32(
+    tmp_path: Path, said: float | None, rate: float
+) -> None:
+    """AdamW's first step moves each weight by the rate, whatever its gradient; B begins at 0."""
+    trained = TRAINER.train(
+        _job(tmp_path, learning_rate=said, num_epochs=1, batch_size=12), told := Told()
+    )
+    assert told.step == 1
+    weights = load_file(trained.files[WEIGHTS_FILE])
+    moved = [float(weights[name].abs().max()) for name in weights if "lora_B" in name]
+    assert moved == [pytest.approx(rate, rel=0.01)] * len(moved) != []
 
 
 def test_a_checkpoint_that_is_damaged_or_of_another_job_is_passed_over(tmp_path: Path) -> None:

@@ -49,6 +49,10 @@ def test_the_header_names_the_adapter_over_the_bodys_model_S64(caller: Any) -> N
     assert _text(asked) == "yes"
     assert asked.json()["model"] == "routing"
     assert _text(_ask(caller, {"messages": NOTE}, identifier="ROUTING")) == "yes"
+    completed = {"model": "other", "prompt": "a note"}
+    for path in ("/invocations", "/sagemaker/invocations"):
+        assert _text(_ask(caller, completed, path)) == "no"
+        assert _text(_ask(caller, completed, path, identifier="routing")) == "yes"
 
 
 def test_both_paths_and_both_kinds_of_body_are_taken(caller: Any) -> None:

@@ -122,6 +122,22 @@ def test_starlette_serves_the_same_contract(registry: Registry) -> None:
     assert client.get("/ping").status_code == 404
 
 
+def test_what_nobody_foresaw_is_500_for_handlers_that_wait_S58(
+    registry: Registry, serve: Serve
+) -> None:
+    @register_load_adapter_handler({"name": "body.name"}, registry=registry)
+    async def load(data: Any, request: Request) -> Any:
+        raise RuntimeError("Erika M.")
+
+    starlette = TestClient(Starlette(routes=create_routes(registry)))
+    for answer in (
+        serve().post("/adapters", GOOD, JSON),
+        starlette.post("/adapters", json=GOOD),
+    ):
+        assert (answer.status_code, answer.json()) == (500, {"detail": "Internal Server Error"})
+        assert answer.headers["Content-Type"] == JSON
+
+
 def test_starlette_takes_no_handler_that_blocks(registry: Registry) -> None:
     register_ping_handler(lambda request: None, registry=registry)
     with pytest.raises(ValueError, match="must be async"):

@@ -128,6 +128,9 @@ def test_all_handlers_or_a_named_subset_are_mounted_S41(
     assert client.delete("/adapters/a").status_code == 200
     assert client.post("/adapters", GOOD, JSON).status_code == 404
 
+    # A subset may be empty.
+    mount_handlers(nothing, handler_names=[], route_resolver=get_lora_route_config)
+    assert nothing.urlpatterns == []
     with caplog.at_level(logging.WARNING):
         mount_handlers(nothing)
     assert nothing.urlpatterns == []

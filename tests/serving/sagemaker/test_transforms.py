@@ -73,6 +73,27 @@ def test_unregistering_takes_the_name_from_the_path_and_no_body_S17_S60(
     assert engine.calls == [{"name": "a"}] * 4
 
 
+def test_the_name_in_path_or_body_counts_over_the_headers_S52_S54(
+    engine: Engine, serve: Serve
+) -> None:
+    client = serve()
+    other = {IDENTIFIER: "other"}
+    answer = client.post("/adapters", GOOD, JSON, headers=other)
+    assert answer.content == b"Adapter a registered"
+    answer = client.delete("/adapters/b", b'{"name": "other"}', JSON, headers=other)
+    assert answer.content == b"Adapter b unregistered"
+    assert [call["name"] for call in engine.calls] == ["a", "b"]
+
+
+def test_a_shape_reads_every_field_of_the_body_as_it_was_sent_S4(
+    engine: Engine, serve: Serve
+) -> None:
+    sent = {**GOOD, "preload": False, "pin": True, "load_inplace": ["of this engine", {"n": 0}]}
+    assert serve().post("/adapters", sent, JSON).status_code == 200
+    inplace = sent.pop("load_inplace")
+    assert engine.calls == [{**sent, "inplace": inplace}]
+
+
 def test_unregistering_without_its_path_parameter_is_424(registry: Registry) -> None:
     handler = register_unload_adapter_handler({}, registry=registry)(lambda request: None)
     request = Request(headers={IDENTIFIER: "a"})
