@@ -128,3 +128,13 @@ def test_a_refusal_is_proven_and_closes_the_request(world, as_user, waiting):
     assert waiting.state == "rejected"
     again = client.post(_path(waiting), proof | why)
     assert again.status_code == 409
+
+
+@pytest.mark.parametrize("field", ["username", "comment", "meaning"])
+def test_a_signature_whose_form_holds_nul_is_refused_on_the_page(world, as_user, waiting, field):
+    form = _form(world, waiting, world.reviewer, **{field: "a\0b"})
+    answer = as_user(world.reviewer).post(_path(waiting), form)
+    assert answer.status_code == 400
+    assert f"In this form {field} holds the character U+0000" in _text(answer)
+    assert accounts.PASSWORD not in _text(answer)
+    assert Signature.objects.count() == 0

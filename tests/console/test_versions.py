@@ -152,3 +152,16 @@ def test_an_unknown_act_and_an_unknown_version(world, as_user):
     missing = client.get("/console/versions/00000000-0000-0000-0000-000000000000/")
     assert missing.status_code == 404
     assert "There is no version" in _text(missing)
+
+
+@pytest.mark.parametrize(
+    ("act", "field"), [("evaluate", "evaluation_set"), ("deploy", "deployment"), ("stop", "reason")]
+)
+def test_a_field_that_holds_nul_is_named_and_nothing_is_done(world, as_user, act, field):
+    version = console.version(world, name="v1")
+    refused = as_user(world.engineer).post(_path(version), {"act": act, field: "a\0b"})
+    assert refused.status_code == 400
+    assert f"In this form {field} holds the character U+0000" in _text(refused)
+    assert not Stop.objects.exists()
+    assert not EvaluationRun.objects.exists()
+    assert not Rollout.objects.exists()

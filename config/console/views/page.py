@@ -14,7 +14,8 @@ from django.views import View
 from config.console.access import Access, access_of
 from config.console.asked import Filter, is_key, read_query
 from config.console.sites import console
-from config.core.errors import DomainError
+from config.core.errors import DomainError, Invalid
+from config.core.texts import find_unstorable
 
 
 class Page(View):
@@ -65,12 +66,22 @@ class Page(View):
         if name is None:
             return HttpResponseBadRequest(_("The form names no act of this page."))
         try:
+            self._require_storable(request)
             said, target = getattr(self, name)()
         except DomainError as error:
             self.read(**kwargs)
             return self.show(refusal=error, posted=request.POST)
         messages.success(request, said)
         return redirect(target or request.get_full_path())
+
+    def _require_storable(self, request: HttpRequest) -> None:
+        place, why = find_unstorable(dict(request.POST.lists()))
+        if why:
+            raise Invalid(
+                _("In this form %(field)s %(why)s. Nothing was done.")
+                % {"field": place.split("/")[1] if place else _("a field"), "why": why},
+                fix=_("Type it anew: copied text can hold characters that nobody sees."),
+            )
 
     def show(
         self, *, refusal: DomainError | None = None, posted: Mapping[str, Any] | None = None
