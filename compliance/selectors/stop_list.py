@@ -68,10 +68,16 @@ def _parse(text: str) -> StopList:
         except (ValueError, KeyError, TypeError):
             continue  # the end of a line that a power cut left half written
         if act == "stop":
-            stopped[digest] = ListedStop(str(entry.get("reason", "")), _moment(entry.get("at")))
+            reason = _storable(str(entry.get("reason", "")))
+            stopped[digest] = ListedStop(reason, _moment(entry.get("at")))
         elif act == "release":
             stopped.pop(digest, None)
     return StopList(stopped, epoch)
+
+
+def _storable(text: str) -> str:
+    # A reason that the database can't take must not keep it from learning of the stop.
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _moment(text: Any) -> datetime | None:

@@ -18,6 +18,7 @@ from config.core.digests import WHOLE_SHA256
 from config.core.errors import Conflict, DomainError, Forbidden, Invalid
 from config.core.events import publish
 from config.core.failpoints import failpoint
+from config.core.texts import unstorable
 
 _TRIES = 3
 # A line that is younger may be of a stop whose transaction has yet to commit.
@@ -31,7 +32,7 @@ def issue(*, digest: str, reason: str, user: User, actor: Actor) -> Stop:
 
     Raises:
         Forbidden: no role of the account may stop.
-        Invalid: the digest is no SHA-256 in hex, or there is no reason.
+        Invalid: the digest is no SHA-256 in hex, or the reason is empty or can't be stored.
     """
     try:
         _may_stop(user)
@@ -257,6 +258,9 @@ def _person(user: User) -> int:
 def _needs_reason(reason: str) -> None:
     if not reason.strip():
         raise Invalid("A reason is needed.", fix="Say in a line why.")
+    if why := unstorable(reason):
+        # The list outside the database would keep it, and the database never take it from there.
+        raise Invalid(f"The reason {why}.", fix="Type it anew; nothing was done.")
 
 
 def _refused(action: str, actor: Actor, digest: str, error: DomainError) -> None:

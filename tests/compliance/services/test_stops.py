@@ -76,6 +76,25 @@ def test_a_stop_names_the_whole_digest_and_a_reason(
         _stop(operator, digest, reason)
 
 
+@pytest.mark.parametrize("reason", ["a\0b", "a\ud800b"])
+def test_a_reason_that_nothing_can_store_reaches_neither_list(
+    operator: User, home: Path, reason: str
+) -> None:
+    with pytest.raises(Invalid, match="The reason holds"):
+        _stop(operator, DIGEST, reason)
+    assert not (home / "stops.jsonl").exists()
+    assert AuditEvent.objects.filter(action="stop.refused").count() == 1
+
+
+def test_a_listed_reason_that_can_not_be_stored_hides_no_stop(home: Path) -> None:
+    line = {"act": "stop", "digest": DIGEST, "reason": "a\0b\ud800c"}
+    home.mkdir(exist_ok=True)
+    (home / "stops.jsonl").write_text(json.dumps(line) + "\n")
+    assert stops.unite() == 1
+    assert is_stopped(DIGEST)
+    assert Stop.objects.get().reason == "a\ufffdb?c"
+
+
 def test_stopping_twice_is_one_stop(operator: User) -> None:
     assert _stop(operator).pk == _stop(operator).pk
     assert AuditEvent.objects.filter(action="stop.repeated").count() == 1
