@@ -19,7 +19,14 @@ from serving.domain.routing import (
 )
 from serving.gateway.attempts import Attempt, AttemptFailed, WholeAnswer
 from serving.gateway.delivery import Delivery
-from serving.gateway.errors import AnswerLost, ModelNotFound, NoReplica, NotPermitted, refusal_of
+from serving.gateway.errors import (
+    AnswerLost,
+    DatabaseAway,
+    ModelNotFound,
+    NoReplica,
+    NotPermitted,
+    refusal_of,
+)
 from serving.gateway.gateway import Gateway
 from serving.gateway.node_client import request_body
 from serving.gateway.sides import Side
@@ -36,9 +43,17 @@ def find_route(gateway: Gateway, model: str) -> DeploymentRoute:
 
     Raises:
         ModelNotFound: there is none.
+        DatabaseAway: there was none when the database was last read, and it can't be read now.
     """
     route = gateway.snapshots.current.deployments.get(model)
     if route is None:
+        if gateway.snapshots.is_control_away:
+            raise DatabaseAway(
+                f"Whether there is a model {shown.name_or(model, 'of that name')} can't be told"
+                " now.",
+                fix="Try again in a few seconds.",
+                retry_after_seconds=gateway.limits.retry_after_seconds,
+            )
         raise ModelNotFound(
             f"There is no model {shown.name_or(model, 'of that name')} here.",
             fix="GET /v1/models lists the names that are served.",

@@ -175,6 +175,11 @@ def test_without_the_database_it_serves_as_leases_and_policies_allow(
             f"{caller.url}/v1/models", headers={"Authorization": "Bearer fml_new"}, timeout=20
         )
         assert new.status_code == 503
+        # It may have been made meanwhile: nobody here can say that it is not there.
+        for unseen in (caller.chat("made-later"), caller.http.get("/v1/models/made-later")):
+            assert unseen.status_code == 503
+            assert unseen.json()["error"]["code"] == "database_unavailable"
+            assert unseen.headers["Retry-After"]
         feedback = caller.http.post(
             "/v1/feedback",
             json={"answer_id": response.headers["X-Formulary-Answer"], "verdict": "bad"},
@@ -184,5 +189,6 @@ def test_without_the_database_it_serves_as_leases_and_policies_allow(
     # What was answered meanwhile is written when the database is back.
     late = Answer.objects.filter(answer_id=response.headers["X-Formulary-Answer"])
     make.until(late.exists)
+    make.until(lambda: caller.chat("made-later").status_code == 404)
     said = "X-Formulary-Control-Plane"
     make.until(lambda: said not in caller.chat(long_lease.public_name).headers)
