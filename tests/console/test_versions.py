@@ -91,7 +91,7 @@ def test_what_changed_names_the_files_whose_bytes_differ(world, as_user):
         page = client.get(_path(version)).context["page"]
         shown = _text(client.get(_path(version))).partition('id="changes"')[2]
         shown = shown.partition("</section>")[0]
-        assert all(f"File {line.path}" in shown for line in page.changed_files)
+        assert all(f"<code>{line.path}</code>" in shown for line in page.changed_files)
         return shown, [line.path for line in page.changed_files]
 
     shown, paths = changed(described)
