@@ -9,6 +9,8 @@ from typing import Any
 
 from django.conf import settings
 
+from config.core.texts import made_storable
+
 
 @dataclass(frozen=True)
 class ListedStop:
@@ -68,16 +70,12 @@ def _parse(text: str) -> StopList:
         except (ValueError, KeyError, TypeError):
             continue  # the end of a line that a power cut left half written
         if act == "stop":
-            reason = _storable(str(entry.get("reason", "")))
+            # What the database can't take must not keep it from learning of the stop.
+            reason = made_storable(str(entry.get("reason", "")))
             stopped[digest] = ListedStop(reason, _moment(entry.get("at")))
         elif act == "release":
             stopped.pop(digest, None)
     return StopList(stopped, epoch)
-
-
-def _storable(text: str) -> str:
-    # A reason that the database can't take must not keep it from learning of the stop.
-    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _moment(text: Any) -> datetime | None:

@@ -34,6 +34,11 @@ def find_unstorable(value: Any) -> tuple[str, str]:
     return "", ""
 
 
+def made_storable(text: str) -> str:
+    """``text`` with a mark in place of each letter that can't be stored."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
 def _parts(found: Mapping[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
     pairs = found.items() if isinstance(found, Mapping) else enumerate(found)
     for name, part in pairs:

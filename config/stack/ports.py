@@ -4,16 +4,18 @@ import secrets
 import socket
 from pathlib import Path
 
-_HANDED_OUT = Path("/proc/sys/net/ipv4/ip_local_port_range")
+HANDED_OUT = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""Where Linux says which ports it gives to whoever asks for any: the first and the last."""
 _LOWEST, _LEAST_CHOICE, _TRIES = 20_000, 1_000, 50
 
 
-def free_port() -> int:
+def free_port(*, handed_out: Path = HANDED_OUT) -> int:
     """A port that was free a moment ago, and that the system hands out to nobody by itself.
 
     Anybody's next connection could else take it before our server has it, or while it restarts.
+    Where ``handed_out`` tells no range, or one that leaves little choice, it is any free port.
     """
-    choice = _first_handed_out() - _LOWEST
+    choice = _first_of(handed_out) - _LOWEST
     if choice >= _LEAST_CHOICE:
         for _ in range(_TRIES):
             port = _LOWEST + secrets.randbelow(choice)
@@ -45,9 +47,9 @@ def first_free_from(wanted: int, *, tries: int = 50) -> int:
     raise OSError(f"No free port between {wanted} and {wanted + tries - 1}")
 
 
-def _first_handed_out() -> int:
-    """The lowest port that the system gives to whoever asks for any; 0 where it is not known."""
+def _first_of(handed_out: Path) -> int:
+    """The lowest port of the range; 0 where it is not known."""
     try:
-        return int(_HANDED_OUT.read_text().split()[0])
+        return int(handed_out.read_text().split()[0])
     except (OSError, ValueError, IndexError):
         return 0

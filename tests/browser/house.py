@@ -12,15 +12,14 @@ from compliance.services import checkpoints, permissions, sealing
 from config.accounts.models import User
 from config.accounts.selectors import actor_of
 from config.core import broker, clock
-from config.core.actors import SYSTEM
 from registry import hold_selectors
 from registry.domain.training_parameters import TrainingParameters
 from registry.models import AvatarBackup, ScanState, TrainingRun, Version
-from registry.services import aliases, avatar_backups, avatars, holds
+from registry.services import avatar_backups, avatars, holds
 from serving.models import Deployment, Node, Rollout, RolloutStep
 from serving.services import heartbeats
 from serving.services.alerting import Watch
-from tests.factories import console, many, training
+from tests.factories import console, many, registry, training
 
 
 @dataclass
@@ -135,18 +134,9 @@ def build() -> House:
     deployment.stable_revision = first.to_revision
     deployment.stable_since = first.finished_at
     deployment.save()
-    assert world.adapter is not None
     for version, expected, days in ((v1, None, 13), (v2, v1, 4)):
         with ago(days=days):
-            aliases.move(
-                adapter=world.adapter,
-                name="live",
-                to=version,
-                expected=expected,
-                actor=SYSTEM,
-                reason="promoted",
-                by_serving=True,
-            )
+            registry.go_live(version, instead_of=expected)
     v3 = evaluated(world, "v3", "Tuned for adults at night.", {adults: 117}, days=3)
     v4 = evaluated(world, "v4", "Shorter answers.", {adults: 116, children: 56}, days=2)
     with ago(days=2, hours=-1):

@@ -9,9 +9,7 @@ import pytest
 from compliance.models import AuditEvent
 from compliance.services import evaluation_sets, evaluations
 from config.accounts.selectors import actor_of
-from config.core.actors import SYSTEM
-from registry.services import aliases
-from tests.factories import console
+from tests.factories import console, registry
 
 from .conftest import NARROW, WIDE, apart, furnished
 
@@ -41,16 +39,7 @@ def _build() -> SimpleNamespace:
     v1, v2 = console.version(world, name="v1"), console.version(world, name="v2")
     console.evaluate(world, v1, mixed, right=112)
     run = console.evaluate(world, v2, mixed, right=104)
-    assert world.adapter is not None
-    aliases.move(
-        adapter=world.adapter,
-        name="live",
-        to=v1,
-        expected=None,
-        actor=SYSTEM,
-        reason="promoted",
-        by_serving=True,
-    )
+    registry.go_live(v1)
     waiting = evaluations.request(
         version=v2, evaluation_set=other, user=world.engineer, actor=actor_of(world.engineer)
     )

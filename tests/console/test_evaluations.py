@@ -8,9 +8,7 @@ from compliance.models import AuditEvent, EvaluationRun
 from compliance.services import evaluation_sets, evaluations
 from config.accounts.selectors import actor_of
 from config.console.selectors.evaluations import SIZE
-from config.core.actors import SYSTEM
-from registry.services import aliases
-from tests.factories import console
+from tests.factories import console, registry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,15 +20,7 @@ def two(world):
     v1, v2 = console.version(world, name="v1"), console.version(world, name="v2")
     old = console.evaluate(world, v1, adults, right=100)
     new = console.evaluate(world, v2, adults, right=96)
-    aliases.move(
-        adapter=world.adapter,
-        name="live",
-        to=v1,
-        expected=None,
-        actor=SYSTEM,
-        reason="promoted",
-        by_serving=True,
-    )
+    registry.go_live(v1)
     return old, new
 
 

@@ -3,9 +3,7 @@
 import pytest
 
 from compliance.models import ApprovalRequest, EvaluationRun, Stop
-from config.core.actors import SYSTEM
 from registry.selectors import current_label
-from registry.services import aliases
 from serving.models import Rollout
 from tests.factories import console, registry
 
@@ -68,15 +66,7 @@ def test_a_version_from_upload_to_canary(world, as_user):
 
 def test_what_changed_names_the_files_whose_bytes_differ(world, as_user):
     live = console.version(world, name="v1", seed=1)
-    aliases.move(
-        adapter=world.adapter,
-        name="live",
-        to=live,
-        expected=None,
-        actor=SYSTEM,
-        reason="promoted",
-        by_serving=True,
-    )
+    registry.go_live(live)
     text = {"README.md": b"# The same weights, and a word on them"}
     described = registry.version(
         of=world.adapter,

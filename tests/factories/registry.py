@@ -16,7 +16,7 @@ from config.accounts.models import User
 from config.core.actors import SYSTEM, Actor
 from registry.domain.packages import CONFIG_FILE, WEIGHTS_FILE
 from registry.models import Adapter, BaseModel, Version
-from registry.services import adapters, base_models, versions
+from registry.services import adapters, aliases, base_models, versions
 from registry.sources.files import FilesSource, GivenFile
 from tests.factories import accounts
 
@@ -149,3 +149,16 @@ def _modules() -> list[str]:
         for layer in range(LAYERS)
         for name in ("q_proj", "k_proj", "v_proj", "o_proj")
     ]
+
+
+def go_live(version: Version, *, instead_of: Version | None = None) -> None:
+    """The adapter's alias ``live`` names it, as after a promotion."""
+    aliases.move(
+        adapter=version.adapter,
+        name="live",
+        to=version,
+        expected=instead_of,
+        actor=SYSTEM,
+        reason="promoted",
+        by_serving=True,
+    )

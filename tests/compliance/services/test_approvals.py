@@ -26,7 +26,7 @@ from config.core import clock
 from config.core.actors import SYSTEM
 from config.core.errors import Forbidden, Invalid
 from registry.models import Version
-from registry.services import aliases, labels
+from registry.services import labels
 from tests.factories import accounts
 from tests.factories import compliance as c
 from tests.factories import registry as make
@@ -237,9 +237,7 @@ def test_evidence_that_the_checks_have_not_seen_is_judged_first() -> None:
     on = c.evaluation_set(given=c.items(180))
     stable = c.evaluated(make.version(of=adapter), on=on)
     candidate = c.evaluated(make.version(of=adapter), on=on)
-    aliases.move(
-        adapter=adapter, name="live", to=stable, expected=None, actor=SYSTEM, by_serving=True
-    )
+    make.go_live(stable)
     with pytest.raises(GateClosed, match="evidence"):
         c.requested(candidate)
     c.run_checks(candidate)

@@ -50,14 +50,7 @@ def test_the_list_pages_by_key_with_a_fixed_number_of_queries(
         for _ in range(count):
             adapter = make.adapter(owner=engineer)
             version = make.version(of=adapter)
-            aliases.move(
-                adapter=adapter,
-                name="live",
-                to=version,
-                expected=None,
-                actor=SYSTEM,
-                by_serving=True,
-            )
+            make.go_live(version)
 
     counts = []
     for _ in range(2):

@@ -11,7 +11,7 @@ from config.accounts.roles import Role
 from config.core.storage import blob_storage
 from registry.domain.packages import CONFIG_FILE, WEIGHTS_FILE
 from registry.models import Adapter, Avatar, AvatarBackup, StorageAlias, TrainingFile, Version
-from registry.services import aliases, training_files
+from registry.services import training_files
 from serving.models import Revision, Rollout
 from serving.services import deployments
 from tests.factories import accounts
@@ -74,14 +74,7 @@ def test_a_deleted_avatars_versions_are_never_those_of_the_next(anna: Caller) ->
 def test_a_live_adapter_is_not_deleted(anna: Caller) -> None:
     anna.create()
     version = trained(anna)
-    aliases.move(
-        adapter=version.adapter,
-        name="live",
-        to=version,
-        expected=None,
-        actor=make.SYSTEM,
-        by_serving=True,
-    )
+    make.go_live(version)
     answer = anna.client.delete(anna.adapter())
     assert (answer.status_code, answer.json()["code"]) == (409, "avatar-busy")
     assert anna.client.get(anna.adapter("/info")).status_code == 200
