@@ -39,16 +39,17 @@ def at_once(act: Callable[[int], T], *, count: int = MANY) -> list[T]:
     return results
 
 
-def somebody_waits_for_a_lock() -> bool:
-    """Whether a connection to this database stands before a lock that another one holds."""
+def lock_waiters() -> int:
+    """How many connections to this database stand before a lock that another one holds."""
     with connection.cursor() as cursor:
         # Not pg_stat_activity, of which a transaction sees what it saw first. A lock on a row
         # names no database; who waits for it holds locks on tables, which do.
         cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_locks"
-            " JOIN pg_database ON oid = database WHERE datname = current_database())"
+            "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
+            " AND pid IN (SELECT pid FROM pg_locks JOIN pg_database ON oid = database"
+            " WHERE datname = current_database())"
         )
-        return bool(cursor.fetchone()[0])
+        return int(cursor.fetchone()[0])
 
 
 def answered(

@@ -14,6 +14,7 @@ from registry.selectors import live_version
 from serving.models import Deployment, Rollout
 from serving.selectors.routing import build_snapshot
 from serving.states import OPEN_ROLLOUT_STATES, RolloutState, StepKind, StepState
+from tests.factories.at_once import lock_waiters
 from tests.factories.gateway import until
 from tests.pairings.model import ENDS, World, outcomes
 from tests.pairings.scenes import ACTS, Person, Scene, house
@@ -63,7 +64,7 @@ class Meeting:
                 made: list[Future[bool]] = []
                 for number, act in enumerate((first, second), 1):
                     made.append(pool.submit(_accepted, act))
-                    until(lambda number=number: _waiting() + _over(made) >= number)  # type: ignore[misc]
+                    until(lambda number=number: lock_waiters() + _over(made) >= number)  # type: ignore[misc]
             return [each.result(120) for each in made]
 
 
@@ -79,15 +80,6 @@ def _accepted(act: Callable[[], object]) -> bool:
 
 def _over(made: list[Future[bool]]) -> int:
     return sum(each.done() for each in made)
-
-
-def _waiting() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return int(cursor.fetchone()[0])
 
 
 def chain_of(rollout: Rollout) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ from registry.models import Avatar, AvatarBackup, TrainingRun
 from registry.services import avatar_backups, backup_retention, garbage, holds
 from tests.factories import accounts
 from tests.factories import registry as make
-from tests.factories.at_once import at_once, somebody_waits_for_a_lock
+from tests.factories.at_once import at_once, lock_waiters
 from tests.flows.waiting import until
 
 from .conftest import Caller, trained
@@ -122,7 +122,7 @@ def test_a_hold_that_is_being_placed_on_a_version_is_waited_for() -> None:
                 sha256s=[file.blob.sha256], matter="case", reason="asked", actor=SYSTEM
             )
             taken.set()
-            until(somebody_waits_for_a_lock)
+            until(lock_waiters)
         return len(held)
 
     def drop() -> int:

@@ -10,7 +10,7 @@ from registry.models import TrainingFile
 from registry.services import holds, training_files
 from tests.factories import accounts
 from tests.factories import registry as make
-from tests.factories.at_once import at_once, somebody_waits_for_a_lock
+from tests.factories.at_once import at_once, lock_waiters
 from tests.flows.waiting import until
 
 from .conftest import NOTE, Caller
@@ -54,7 +54,7 @@ def test_a_hold_that_is_being_placed_is_waited_for(named: str) -> None:
         with transaction.atomic():
             holds.place(sha256s=[digest], matter="case 1", reason="asked", actor=make.SYSTEM)
             taken.set()
-            until(somebody_waits_for_a_lock)
+            until(lock_waiters)
         return 0
 
     def delete() -> Any:

@@ -23,6 +23,7 @@ from registry.models import Artifact, Blob, ErasedBlob, GarbageRun, StorageAlias
 from registry.services import artifacts, blobs, garbage, holds, storage_aliases
 from registry.storage_errors import HoldInvalid
 from tests.factories import registry as make
+from tests.factories.at_once import lock_waiters
 from tests.flows.waiting import until
 
 pytestmark = pytest.mark.django_db
@@ -257,21 +258,12 @@ def test_bytes_that_arrive_while_they_are_erased_are_there_afterwards(
     collecting = run(garbage.collect)
     until(lambda: any(armed.glob("*.reached")))
     sending = run(lambda: sent.append(_store(b"contended")))
-    until(_somebody_waits_for_a_lock)
+    until(lock_waiters)
     (armed / "garbage.row_deleted").unlink()
     for thread in (collecting, sending):
         thread.join(20)
     assert ErasedBlob.objects.get().sha256 == blob.sha256
     blobs.verify(Blob.objects.get(pk=sent[0].pk))
-
-
-def _somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        return bool(cursor.fetchone()[0])
 
 
 def test_a_versions_files_are_held_and_released_by_hand(file_store: Any) -> None:

@@ -9,7 +9,7 @@ from serving.errors import LastReplica
 from serving.models import Replica
 from serving.services import unloading
 from serving.states import ReplicaState
-from tests.factories.at_once import at_once, somebody_waits_for_a_lock
+from tests.factories.at_once import at_once, lock_waiters
 from tests.factories.trials import Desk
 from tests.flows.waiting import until
 
@@ -26,7 +26,7 @@ def test_of_two_that_load_both_replicas_anew_at_once_one_is_refused() -> None:
         with transaction.atomic():
             unloading.begin_reload(replica=first, **desk.by())
             taken.set()
-            until(somebody_waits_for_a_lock)
+            until(lock_waiters)
         return "taken"
 
     def take_the_other() -> str:
